@@ -1,0 +1,195 @@
+"""Settings: plain values in frozen dataclasses, read from TOML, checked whole, every unknown key answered.
+
+A recipe has a table for each noun; ``name`` picks an entry of a registry, the other keys are that entry's settings:
+
+    [task]      name = "transcribe"   unicode = "NFC"
+    [input]     name = "line"         height = 64
+    [encoder]   name = "crnn"
+    [augment]   slant = 0.3
+    [train]     epochs = 60
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from crnn.errors import SettingsError
+from crnn.registry import suggest
+
+S = TypeVar("S")
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSettings:
+    """What to learn from; the command line's ``--data`` takes precedence."""
+
+    train: str | None = None
+    """Folder or table; one that names splits (train, valid, test) serves all three."""
+    valid: str | None = None
+    """Folder or table to choose the best bundle by; otherwise a part of train is held out."""
+    format: str = "auto"
+    """Name of the format; auto recognises it."""
+    valid_share: float = 0.1
+    """Share of train (whole groups where groups are known) held out when nothing else is given."""
+    licence: str = ""
+    """Licence of the data, kept in the bundle."""
+    source: str = ""
+    """Where the data come from, kept in the bundle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """How to train."""
+
+    epochs: int = 40
+    """Most passes over the training part."""
+    batch_size: int = 16
+    """Samples in a batch."""
+    learning_rate: float = 2e-3
+    """Peak of the learning rate, reached after the warm-up."""
+    warmup: int = 300
+    """Steps over which the learning rate rises from zero."""
+    weight_decay: float = 1e-3
+    """Decoupled weight decay (AdamW) of all matrices and filters."""
+    clip: float = 5.0
+    """Longest gradient (Euclidean norm); longer ones are shortened to it."""
+    patience: int = 15
+    """Epochs without a better validation figure before training stops."""
+    validate_every: int = 1
+    """Epochs between two looks at the validation part."""
+    seed: int = 0
+    """Start of all randomness; the same seed, data and machine give the same weights."""
+    precision: Precision = "auto"
+    """Number format of the arithmetic; auto measures whether bfloat16 pays on this processor."""
+    workers: int = 1
+    """Processes that read and augment beside the training."""
+    threads: int = 0
+    """Processor threads of the arithmetic; 0 takes all."""
+    augment: bool = True
+    """Vary the training samples."""
+    device: str = "auto"
+    """auto, cpu or gpu."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that determines a run, as values."""
+
+    task: Mapping[str, Any] = field(default_factory=dict)
+    input: Mapping[str, Any] = field(default_factory=dict)
+    encoder: Mapping[str, Any] = field(default_factory=dict)
+    augment: Mapping[str, Any] = field(default_factory=dict)
+    data: DataSettings = DataSettings()
+    train: TrainSettings = TrainSettings()
+
+
+def fill(cls: type[S], values: Mapping[str, Any], where: str) -> S:
+    """Make the settings dataclass ``cls`` of ``values``; ``where`` names the table in messages.
+
+    Raises ``SettingsError`` for an unknown key (with the nearest known one) and for a value of the wrong type.
+    """
+    hints = get_type_hints(cls)
+    fields = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise SettingsError(f"[{where}] has the key {key!r}", expected="a known key", do=suggest(key, fields))
+    return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """``value`` as the type ``hint``: TOML knows no tuples, and a whole number may stand for a real one."""
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return fill(hint, value, where)  # type: ignore[arg-type]
+    origin, args = get_origin(hint), get_args(hint)
+    wrong = SettingsError(f"{where} is {value!r}", expected=_say(hint), do="Change it in the recipe or the command.")
+    if hint is Any:
+        return value
+    if origin is Literal:
+        if value not in args:
+            raise wrong
+        return value
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        for option in (a for a in args if a is not type(None)):
+            try:
+                return _convert(option, value, where)
+            except SettingsError:
+                continue
+        raise wrong
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)) or (args[-1] is not ... and len(value) != len(args)):
+            raise wrong
+        kinds = [args[0]] * len(value) if args[-1] is ... else args
+        return tuple(_convert(k, v, where) for k, v in zip(kinds, value, strict=True))
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise wrong
+        return dict(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint in (int, float) and isinstance(value, bool)):
+        raise wrong
+    return value
+
+
+def _say(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(repr(a) for a in get_args(hint))
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(_say(a) for a in get_args(hint) if a is not type(None))
+    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(hint, str(hint))
+
+
+def as_dict(settings: Any) -> dict[str, Any]:
+    """The values of a settings dataclass, as they stand in TOML or JSON."""
+    return dataclasses.asdict(settings)
+
+
+def load(path: str | Path) -> Recipe:
+    """Read a recipe. Raises ``SettingsError`` with the file's name."""
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"cannot be read ({error.strerror})", expected="a recipe (TOML)", do="Check the path.", file=path
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"is not TOML ({error})", expected="a recipe", do="Mend that line.", file=path) from error
+    return fill(Recipe, values, path.name)
+
+
+def split_name(table: Mapping[str, Any], default: str | None = None) -> tuple[str, dict[str, Any]]:
+    """``{"name": n, **rest}`` as ``(n, rest)``."""
+    rest = dict(table)
+    name = rest.pop("name", default)
+    if not isinstance(name, str):
+        raise SettingsError(f"a table says {dict(table)!r}", expected='an entry name = "..."', do="Add the name.")
+    return name, rest
+
+
+def assign(table: Mapping[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """Apply ``encoder.width=32`` and the like to the nested tables of a recipe; values are read as TOML."""
+    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in table.items()}
+    for text in assignments:
+        path, equals, raw = text.partition("=")
+        keys = path.strip().split(".")
+        if not equals or len(keys) != 2:
+            raise SettingsError(f"--set {text!r}", expected="TABLE.KEY=VALUE", do="Write: --set encoder.width=32")
+        try:
+            value = tomllib.loads(f"value = {raw.strip()}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = raw.strip()
+        part = result.setdefault(keys[0], {})
+        if not isinstance(part, dict):
+            raise SettingsError(f"--set {text!r}", expected="the name of a table", do=suggest(keys[0], result))
+        part[keys[1]] = value
+    return result

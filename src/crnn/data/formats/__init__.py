@@ -1,0 +1,139 @@
+"""Data as people have them on disk, one reader a file: ``(path) -> Iterator[Sample]``, and the door to all of them.
+
+A new format is a file with ``WANTED``, ``recognise`` and ``read``, and its line in ``FORMATS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from crnn.data.formats import alto, page, pairs, pictures, table
+from crnn.data.formats._files import count_kinds, is_picture, unreadable, walk
+from crnn.data.formats._rows import SUFFIXES
+from crnn.errors import CrnnError, DataError
+from crnn.registry import pick
+from crnn.types import Sample
+
+
+class Format(Protocol):
+    """What each file here offers. Reading looks at names and texts; pictures stay undecoded."""
+
+    @property
+    def WANTED(self) -> str:
+        """What it reads, in words for messages."""
+
+    def recognise(self, path: Path) -> bool:
+        """A cheap look: would ``read`` make sense of ``path``, which exists?"""
+
+    def read(self, path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
+        """The samples under ``path``, lazily. What cannot be used is added to ``left_out``, and reading goes on."""
+
+
+FORMATS: dict[str, Format] = {"pairs": pairs, "table": table, "page": page, "alto": alto, "pictures": pictures}
+
+
+def open_data(path: str | Path, name: str = "auto", left_out: list[CrnnError] | None = None) -> list[Sample]:
+    """The samples under ``path`` in the format ``name``; ``auto`` recognises it.
+
+    What cannot be used goes to ``left_out``; without such a list the first of it is raised, so that nothing is lost in
+    silence. Pictures without any texts are samples with ``y=None``. Raises ``DataError`` if ``path`` is not there, is
+    of no format or of several, or holds nothing that can be used; ``SettingsError`` for an unknown name.
+    """
+    path = Path(path)
+    reader = pick(name, FORMATS, "format") if name != "auto" else None
+    bad: list[CrnnError] = []
+    samples: list[Sample] = []
+    try:
+        if not path.exists():
+            raise DataError("is not there", expected="a file or folder", do="Check the path.", file=path)
+        reader = reader or FORMATS[_recognise(path)]
+        for sample in reader.read(path, bad):
+            if bad and left_out is None:
+                break
+            samples.append(sample)
+    except OSError as error:
+        raise unreadable(Path(error.filename or path), error) from error
+    if left_out is not None:
+        left_out += bad
+    elif bad:
+        raise bad[0]
+    if not samples:
+        raise _nothing_left(path, bad) if bad else _not_found(path, reader.WANTED)
+    return samples
+
+
+def split_id(sample_id: str) -> tuple[str, str | None]:
+    """The file and the line that an id names: ``"a/page.xml#l1"`` is line ``l1`` of ``a/page.xml``.
+
+    >>> split_id("a/page.xml#l1"), split_id("train/b.png")
+    (('a/page.xml', 'l1'), ('train/b.png', None))
+    """
+    at = sample_id.lower().find(".xml#")
+    return (sample_id[: at + 4], sample_id[at + 5 :]) if at >= 0 else (sample_id, None)
+
+
+def _recognise(path: Path) -> str:
+    """The name of the one format that fits. Raises ``DataError``."""
+    fitting = [name for name, reader in FORMATS.items() if name != "pictures" and reader.recognise(path)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise DataError(
+            f"can be read as {' and as '.join(fitting)}",
+            expected="data in one format",
+            do=f"Say which with --format {fitting[0]}, or give the path of the part that is meant.",
+            file=path,
+        )
+    files = walk(path)
+    if path.is_file():
+        if is_picture(path):
+            return "pictures"
+    elif any(file.parent == path and file.suffix.lower() in SUFFIXES for file in files):
+        return "table"  # which says what its columns lack
+    elif any(map(is_picture, files)) and not _texts_astray(files):
+        return "pictures"
+    raise _not_found(path, "; or ".join(f"{name}: {reader.WANTED}" for name, reader in FORMATS.items()))
+
+
+def _texts_astray(files: list[Path]) -> list[Path]:
+    """Texts that seem to be meant for pictures but do not lie beside them or have other names."""
+    stems = {file.stem for file in files if is_picture(file)}
+    return [
+        file
+        for file in files
+        if file.name.lower().endswith(".gt.txt") or (file.suffix.lower() in (".txt", ".xml") and file.stem in stems)
+    ]
+
+
+def _not_found(path: Path, wanted: str) -> DataError:
+    """What was looked for and what is there, with advice for the usual mistakes."""
+    files = walk(path)
+    seen = [file for file in files if is_picture(file)]
+    if path.is_file():
+        given, do = f"is a {path.suffix or 'plain'} file", "Check the path, or give the folder of the data."
+        return DataError(given, expected=wanted, do=do, file=path)
+    astray = _texts_astray(files)
+    if not files:
+        do = "Check the path."
+    elif seen and astray and astray[0].suffix.lower() == ".xml":
+        do = f"{astray[0].name} is neither PAGE nor ALTO: export one of these."
+    elif seen and astray:
+        do = f"Put each text beside its picture: for {seen[0].name}, {seen[0].stem}.gt.txt (there is {astray[0].name})."
+    elif seen:
+        do = f"Write the text of {seen[0].name} into {seen[0].stem}.gt.txt, and so on."
+    else:
+        do = "Check the path; pictures and their texts must lie under it."
+    return DataError(count_kinds(files), expected=wanted, do=do, file=path)
+
+
+def _nothing_left(path: Path, bad: list[CrnnError]) -> CrnnError:
+    if len(bad) == 1:
+        return bad[0]
+    return DataError(
+        f"holds nothing that can be used ({len(bad)} left out; the first: {bad[0]})",
+        expected="at least one sample",
+        do="Correct them.",
+        file=path,
+    )

@@ -1,0 +1,202 @@
+"""What formats share about files: walking a folder, refusing strangers' paths, text in UTF-8, splits, safe writing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Literal
+
+from crnn.errors import DataError
+
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+Split = Literal["train", "valid", "test"]
+SPLITS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def walk(path: Path) -> list[Path]:
+    """All files under ``path`` in a stable order, without hidden ones (``.name``, ``__MACOSX``); ``path`` itself if it
+    is a file. Linked folders are entered, each once. Raises ``DataError`` for a folder that cannot be listed."""
+    if path.is_file():
+        return [path]
+    files: list[Path] = []
+    entered: set[str] = set()
+    for folder, subfolders, names in os.walk(path, onerror=_refuse_folder, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            subfolders.clear()
+            continue
+        entered.add(real)
+        subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
+        files += (Path(folder, name) for name in names if not _hidden(name))
+    return sorted(files)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the name ends like a picture's; nothing is opened."""
+    return path.suffix.lower() in PICTURES
+
+
+def root_of(path: Path) -> Path:
+    """The folder that ids are relative to: ``path``, or the folder that holds it."""
+    return path if path.is_dir() else path.parent
+
+
+def name_in(root: Path, path: Path) -> str:
+    """The name of ``path`` in ``root``, with forward slashes: the human part of an id."""
+    return path.relative_to(root).as_posix()
+
+
+def split_of(root: Path, path: Path) -> Split | None:
+    """The split named by the outermost folder between ``root`` and ``path`` that names one."""
+    folders = path.relative_to(root).parts[:-1]
+    return next((SPLITS[name.lower()] for name in folders if name.lower() in SPLITS), None)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """``folder / name``, where ``name`` was written by a stranger (with either kind of slash).
+
+    Raises ``DataError`` for an absolute path, a web address, a path that leaves ``folder`` by ``..``, and no path.
+    """
+    plain = name.strip().replace("\\", "/")
+    windows = PureWindowsPath(plain)
+    if re.match(r"\w[\w+.-]+://", plain):
+        raise _refuse(name, "is a web address")
+    if plain.startswith("/") or windows.drive or windows.root:
+        raise _refuse(name, "is an absolute path")
+    parts: list[str] = []
+    for part in PurePosixPath(plain).parts:
+        if part != "..":
+            parts.append(part)
+        elif parts:
+            parts.pop()
+        else:
+            raise _refuse(name, "leaves the folder by '..'")
+    if not parts or any(ord(letter) < 32 for letter in plain):
+        raise _refuse(name, "is no path")
+    return folder.joinpath(*parts)
+
+
+def exists(path: Path) -> bool:
+    """Whether ``path`` is a file; a name that no disk could hold is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's bytes. Raises ``DataError``."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def decode(data: bytes, path: Path, line: int | None = None) -> str:
+    """``data`` as UTF-8 (a byte order mark is dropped). Raises ``DataError`` naming ``line``, counted from 1."""
+    where = f"line {line} " if line is not None else ""
+    try:
+        return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        given = "is UTF-16" if utf16 else f"{where}is not UTF-8 (byte {data[error.start]:#04x})"
+        raise DataError(given, expected="text in UTF-8", do="Save it again as UTF-8.", file=path) from error
+
+
+def line_text(text: str, path: Path, where: str = "") -> str:
+    """``text`` as one line of writing: ends of line dropped. Raises ``DataError`` if it is empty or several lines."""
+    text = text.strip("\r\n")
+    if not text.strip():
+        raise DataError(f"{where}holds no text", expected="the text of a line", do="Write it, or delete it.", file=path)
+    if "\n" in text:
+        count = sum(bool(line.strip()) for line in text.split("\n"))
+        raise DataError(
+            f"{where}holds {count} lines of text",
+            expected="one line, as on the picture",
+            do="Cut the picture into lines, or describe the page in PAGE or ALTO XML.",
+            file=path,
+        )
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise DataError(f"{where}holds half a letter", expected="Unicode text", do="Write it again.", file=path)
+    return text
+
+
+def count_kinds(files: Iterable[Path]) -> str:
+    """What a folder holds, in words.
+
+    >>> count_kinds([Path("a.png"), Path("b.png"), Path("a.gt.txt")])
+    'holds 2 .png and 1 .gt.txt files'
+    """
+    counts = Counter(
+        ".gt.txt" if path.name.lower().endswith(".gt.txt") else path.suffix.lower() or "plain" for path in files
+    )
+    if not counts:
+        return "holds no files"
+    kinds = [f"{count} {kind}" for kind, count in counts.most_common(5)]
+    if rest := counts.total() - sum(count for _, count in counts.most_common(5)):
+        kinds.append(f"{rest} other")
+    listed = " and ".join([", ".join(kinds[:-1]), kinds[-1]] if len(kinds) > 1 else kinds)
+    return f"holds {listed} {'file' if counts.total() == 1 else 'files'}"
+
+
+def replace_file(target: Path, data: bytes) -> None:
+    """Write ``data`` aside and put it in the place of ``target`` in one step: a crash leaves the old file whole.
+
+    Raises ``DataError`` where the folder cannot be written.
+    """
+    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        try:
+            with aside.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                shutil.copymode(target, aside)
+            os.replace(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot be written ({error.strerror})",
+            expected="a folder with room and permission",
+            do="Choose another folder.",
+            file=target,
+        ) from error
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error for a file that the system does not give."""
+    return DataError(
+        f"cannot be read ({error.strerror})", expected="a readable file", do="Check its permissions.", file=path
+    )
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _refuse(name: str, why: str) -> DataError:
+    return DataError(
+        f"the path {name!r} {why}",
+        expected="a path relative to the file that names it, inside its folder",
+        do="Put the picture there and shorten the path.",
+    )
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise unreadable(Path(error.filename), error) from error

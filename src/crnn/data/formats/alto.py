@@ -1,0 +1,218 @@
+"""ALTO XML, versions 1 to 4, as libraries, ABBYY, Tesseract, eScriptorium and kraken write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+from crnn.data.formats._canvas import Canvas, Point, canvas, find_picture, points
+from crnn.data.formats._xml import (
+    Element,
+    children,
+    clean,
+    first,
+    has_root,
+    lines_to_write,
+    local,
+    named_like,
+    parse,
+    read_pages,
+    save,
+    share,
+)
+from crnn.errors import CrnnError, DataError
+from crnn.types import Part, Prediction, Sample
+
+WANTED = "ALTO XML with the page pictures beside it"
+
+INCHES = {"mm10": 1 / 254, "inch1200": 1 / 1200}
+"""Inches in a unit of measurement; the other unit is the pixel."""
+HYPHENS = ("-", "\N{SOFT HYPHEN}", "\N{HYPHEN}", "\N{NOT SIGN}", "\N{DOUBLE OBLIQUE HYPHEN}", "=")
+"""Signs with which a word that goes on in the next line may end."""
+KEPT = ("STYLEREFS", "STYLE", "TAGREFS", "LANG", "language")
+"""What new words take over from old ones, where all of a line agree."""
+
+
+def recognise(path: Path) -> bool:
+    """Whether ``path`` is an ALTO file or a folder with one."""
+    return has_root(path, "alto")
+
+
+def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
+    """A sample for each text line under ``path``: id ``page.xml#line``, the page as group, ``y=None`` without text."""
+    return read_pages(path, left_out, "alto", _Page)
+
+
+def write(source: Path, texts: Mapping[str, Prediction], target: Path) -> None:
+    """A copy of ``source`` in which the lines of ``texts``, by line id, have the recognised words and confidences.
+
+    A word's place comes from the letters among ``Prediction.parts`` (pixels of the line's crop, whose left edge is the
+    outline's); without them words have none. All else is kept. Raises ``DataError`` for broken XML, for a line id that
+    ``source`` lacks, for a page picture that is needed and missing, and where ``target`` cannot be written.
+    """
+    tree = parse(source)
+    document = tree.getroot()
+    page = _Page(document, source) if any(prediction.parts for prediction in texts.values()) else None
+    for line, prediction in lines_to_write(document, texts, source):
+        words = clean(prediction.value).split()
+        letters = _letters_of_words(prediction.parts, words) if page else None
+        scores = [fmean(part.score for part in parts) for parts in letters] if letters else []
+        boxes = _boxes(page, line, letters) if letters and page else []
+        _write_words(line, words, scores or [prediction.score] * len(words), boxes)
+    save(tree, target)
+
+
+class _Page:
+    """An ALTO document and its picture. Raises ``DataError``."""
+
+    def __init__(self, document: Element, file: Path) -> None:
+        pages = [element for element in document.iter() if local(element) == "Page"]
+        if len(pages) != 1:
+            raise DataError(f"has {len(pages)} pages", expected="one page", do="Write a file for each page.", file=file)
+        named = first(document, "Description", "sourceImageInformation", "fileName")
+        unit = first(document, "Description", "MeasurementUnit")
+        self.picture = find_picture(file, (named.text or "") if named is not None else "")
+        self.unit = (unit.text or "").strip() if unit is not None else "pixel"
+        self.canvas = _canvas(self.picture, _size(pages[0]), self.unit, file)
+
+    def polygon(self, line: Element) -> tuple[Point, ...]:
+        """The line's outline in pixels, from its Shape, else its box. Raises ``DataError``."""
+        shape = first(line, "Shape", "Polygon")
+        outline = points(shape.get("POINTS") or "") if shape is not None else []
+        if len(outline) < 3:
+            x, y, width, height = (_number(line, name) for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
+            outline = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
+        return self.canvas.fit(outline)
+
+    def text(self, line: Element) -> str:
+        """The words, with spaces where the file has them (between all words if it has none), and a hyphen's sign."""
+        has_spaces = bool(children(line, "SP"))
+        text = ""
+        for element in children(line, "String", "SP", "HYP"):
+            kind, content = local(element), element.get("CONTENT") or ""
+            if kind == "SP":
+                text += " "
+            elif kind == "String":
+                text += content if has_spaces or not text else " " + content
+            elif not text.endswith(HYPHENS):  # some programs give the hyphen in the word, too
+                text += content or "-"
+        return text.strip()
+
+
+def _canvas(picture: Path, size: Point | None, unit: str, file: Path) -> Canvas:
+    """Pixels for each unit: from the page's size, which holds whatever the unit is called, else from dots an inch."""
+    if unit not in INCHES:
+        if unit != "pixel" and size is None:
+            raise _unit_error(unit, picture, file)
+        return canvas(picture, size, file)[0]
+    plain, dpi = canvas(picture, None, file)
+    try:
+        if size is not None:
+            return canvas(picture, size, file)[0]
+    except DataError:
+        pass  # the page is not what the picture shows
+    if dpi is None:
+        raise _unit_error(unit, picture, file)
+    return Canvas(plain.width, plain.height, (INCHES[unit] * dpi, INCHES[unit] * dpi))
+
+
+def _unit_error(unit: str, picture: Path, file: Path) -> DataError:
+    return DataError(
+        f"measures in {unit!r}, and neither its Page's WIDTH and HEIGHT nor {picture.name} say how many pixels that is",
+        expected="the unit pixel, a Page with its size, or a picture that knows its dots an inch",
+        do="Export it in pixels.",
+        file=file,
+    )
+
+
+def _size(page: Element) -> Point | None:
+    try:
+        width, height = float(page.get("WIDTH")), float(page.get("HEIGHT"))
+    except (TypeError, ValueError):
+        return None
+    return (width, height) if width > 0 and height > 0 else None
+
+
+def _number(line: Element, name: str) -> float:
+    try:
+        number = float(line.get(name))
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not abs(number) < 1e9:
+        raise DataError(
+            f"has {name}={line.get(name)!r}",
+            expected="a Shape, or HPOS, VPOS, WIDTH and HEIGHT",
+            do="Draw its outline.",
+        )
+    return number
+
+
+def _letters_of_words(parts: Sequence[Part], words: Sequence[str]) -> list[list[Part]] | None:
+    """The parts of each word; ``None`` if there are none, or if they spell other words."""
+    found: list[list[Part]] = [[]]
+    for part in parts:
+        if str(part.value).isspace():
+            found.append([])
+        else:
+            found[-1].append(part)
+    found = [letters for letters in found if letters]
+    spelled = [clean("".join(str(part.value) for part in letters)) for letters in found]
+    return found if found and spelled == list(words) else None
+
+
+def _boxes(page: _Page, line: Element, words: Sequence[Sequence[Part]]) -> list[tuple[float, float, float, float]]:
+    """Left, top, width, height of each word in the file's units; none for a line whose outline cannot be used."""
+    try:
+        polygon = page.polygon(line)
+    except DataError:
+        return []
+    xs, ys = [x for x, _ in polygon], [y for _, y in polygon]
+    across, down = page.canvas.scale
+    top, height = min(ys) / down, (max(ys) - min(ys)) / down
+    boxes = []
+    for letters in words:
+        start, stop = min(part.start for part in letters), max(part.stop for part in letters)
+        left, right = (min(int(min(xs)) + x, max(xs)) / across for x in (start, stop))  # the crop begins at int(min)
+        boxes.append((left, top, right - left, height))
+    return boxes
+
+
+def _write_words(
+    line: Element, words: Sequence[str], scores: Sequence[float], boxes: Sequence[tuple[float, float, float, float]]
+) -> None:
+    """Strings for ``words`` with spaces between, in the place of the old ones."""
+    old = children(line, "String", "SP", "HYP")
+    strings = children(line, "String")
+    kept = {name: s.get(name) for s in strings[:1] for name in KEPT if len({s.get(name) for s in strings}) == 1}
+    place = line.index(old[0]) if old else len(line)
+    between, behind = (old[0].tail, old[-1].tail) if old else (line.text, line.text)
+    for element in old:
+        line.remove(element)
+    new: list[Element] = []
+    for i, word in enumerate(words or [""]):
+        if i:
+            new.append(_element(line, "SP", _gap(boxes[i - 1], boxes[i]) if boxes else {}))
+        attributes = {**{name: value for name, value in kept.items() if value is not None}, "CONTENT": word}
+        if boxes:
+            attributes |= _place(*boxes[i])
+        if words and (score := share(scores[i])) is not None:
+            attributes["WC"] = score
+        new.append(_element(line, "String", attributes))
+    for i, element in enumerate(new):
+        element.tail = between if i + 1 < len(new) else behind
+        line.insert(place + i, element)
+
+
+def _place(*box: float) -> dict[str, str]:
+    return {name: str(round(value)) for name, value in zip(("HPOS", "VPOS", "WIDTH", "HEIGHT"), box, strict=False)}
+
+
+def _gap(before: Sequence[float], behind: Sequence[float]) -> dict[str, str]:
+    """The place of a space between two boxes, which has no height."""
+    left = before[0] + before[2]
+    return _place(left, behind[1], max(0.0, behind[0] - left))
+
+
+def _element(line: Element, name: str, attributes: Mapping[str, str]) -> Element:
+    return line.makeelement(named_like(line, name), attributes, line.nsmap)

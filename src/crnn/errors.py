@@ -1,0 +1,45 @@
+"""Mistakes that users can make. Each says what was given, what was expected and what to do, with the file's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class CrnnError(Exception):
+    """Base of all errors that a user can cause; the command line prints it as one sentence and exits with 2.
+
+    >>> print(DataError("holds 0 bytes", expected="a picture", do="Copy it again.", file="a.png"))
+    a.png: holds 0 bytes; expected a picture. Copy it again.
+    """
+
+    def __init__(self, given: str, *, expected: str, do: str, file: str | Path | None = None) -> None:
+        where = f"{file}: " if file is not None else ""
+        super().__init__(f"{where}{given}; expected {expected}. {do}")
+        self.given, self.expected, self.do, self.file = given, expected, do, file
+
+
+class DataError(CrnnError):
+    """A file, table or sample that cannot be used."""
+
+
+class SettingsError(CrnnError):
+    """A recipe, option or combination that makes no sense."""
+
+
+class BundleError(CrnnError):
+    """A bundle that is damaged, foreign or does not fit."""
+
+
+class TrainingError(CrnnError):
+    """A training run that cannot go on."""
+
+
+class MissingExtra(CrnnError):
+    """An optional library that is not installed."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(
+            f"the library {library!r} is not installed",
+            expected=f"the extra {extra!r} of crnn",
+            do=f"Install it: pip install 'crnn[{extra}]'",
+        )

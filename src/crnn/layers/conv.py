@@ -1,0 +1,100 @@
+"""Convolution that knows lengths: a sample gives the same alone and in any batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from crnn.layers.norm import BatchNorm
+from crnn.layers.padding import keep, out_length, zero_padding
+
+CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+
+class ConvBlock(nn.Module):
+    """Convolution, batch normalisation, activation over ``(batch, channels, time, *space)``.
+
+    ``forward(x, lengths)`` gives ``(y, lengths)``. Padding is zero going in and coming out, as the convolution's own
+    border is, so no sample sees who shares its batch. ``activation`` must keep zero (ReLU, SiLU, leaky ReLU, tanh).
+
+    ``kernel``, ``stride`` and ``padding`` are one number or one for each of time and space; padding defaults to
+    half the kernel. ``norm=False`` leaves normalisation out, ``activation=None`` is the identity.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | Sequence[int] = 3,
+        *,
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] | None = None,
+        axes: int = 2,
+        norm: bool = True,
+        activation: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        size = _each(kernel, axes)
+        pad = tuple(k // 2 for k in size) if padding is None else _each(padding, axes)
+        self.conv = CONVOLUTIONS[axes](inputs, outputs, size, _each(stride, axes), pad, bias=not norm)
+        self.norm = BatchNorm(outputs) if norm else None
+        self.activation = activation
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        y = self.conv(x)
+        if lengths is not None:
+            lengths = self.out_lengths(lengths)
+            y = y * keep(y, lengths, axis=2)
+        if self.norm is not None:
+            y = self.norm(y, lengths)
+        return (y if self.activation is None else self.activation(y)), lengths
+
+    def out_lengths(self, lengths: Tensor) -> Tensor:
+        c = self.conv
+        return out_length(lengths, c.kernel_size[0], c.stride[0], int(c.padding[0]), c.dilation[0])
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Put the normalisation into the filters: the same function in ``eval()``, one pass less. Not to be trained."""
+        if self.norm is None:
+            return
+        n, c = self.norm, self.conv
+        scale = n.weight * (n.running_var + n.eps).rsqrt()
+        c.weight.mul_(scale.view(-1, *[1] * (c.weight.dim() - 1)))
+        c.bias = nn.Parameter(n.bias - n.running_mean * scale)
+        self.norm = None
+
+
+class MaxPool(nn.Module):
+    """Largest value of each window over ``(batch, channels, time, *space)``; ``forward(x, lengths) -> (y, lengths)``.
+
+    A window that reaches into the border takes it as zero, so the input must not be negative where ``padding`` is
+    not zero (put the activation before the pool).
+    """
+
+    def __init__(
+        self,
+        kernel: int | Sequence[int],
+        *,
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] = 0,
+        axes: int = 2,
+    ) -> None:
+        super().__init__()
+        self.kernel = _each(kernel, axes)
+        self.stride = self.kernel if stride is None else _each(stride, axes)
+        self.padding = _each(padding, axes)
+        self.pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[axes](self.kernel, self.stride, self.padding)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        y = self.pool(x)
+        if lengths is not None:
+            lengths = out_length(lengths, self.kernel[0], self.stride[0], self.padding[0])
+            y = zero_padding(y, lengths, axis=2)
+        return y, lengths
+
+
+def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    return (value,) * axes if isinstance(value, int) else tuple(value)

@@ -1,0 +1,215 @@
+"""transcribe: text from a line, by connectionist temporal classification (Graves et al. 2006).
+
+The network gives at each time step a probability for every letter and for "no letter" (the blank); the loss sums over
+all ways to write the text in that many steps, so no one has to say where a letter stands.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from crnn.decode.ctc_greedy import greedy
+from crnn.errors import DataError, SettingsError
+from crnn.files import write_aside
+from crnn.metrics import text as text_metrics
+from crnn.tasks._line_html import line_html
+from crnn.text import BLANK, Alphabet, Direction, Unicode, steps_needed
+from crnn.types import Batch, Part, Prediction, Sample, Seq
+
+
+class CTCHead(nn.Module):
+    """A linear layer on each time step: ``(batch, time, channels)`` to log-probabilities ``(batch, time, outputs)``."""
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, outputs)
+
+    def forward(self, features: Any) -> Seq:
+        x, lengths = features.last
+        return Seq(self.linear(x).float().log_softmax(-1), lengths)
+
+
+class Transcribe:
+    """Text for each sample; knows the alphabet."""
+
+    name = "transcribe"
+    best = ("cer", min)
+    figures = ("cer", "wer")
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Settings:
+        unicode: Unicode = "NFC"
+        """Normal form in which letters are counted, learned and written."""
+        direction: Direction = "ltr"
+        """Direction of writing: ltr, or rtl for Arabic, Hebrew and others."""
+
+    def __init__(self, settings: Settings, alphabet: Alphabet) -> None:
+        self.settings, self.alphabet = settings, alphabet
+
+    # what is learned from the training part, and kept in the bundle
+
+    @classmethod
+    def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Transcribe:
+        """The alphabet of the training part."""
+        texts = [s.y for s in samples if s.y]
+        if not texts:
+            raise DataError("no sample has a text", expected="transcribed lines", do="Add the texts, see docs/data.md.")
+        return cls(settings, Alphabet.learn(texts, unicode=settings.unicode, direction=settings.direction))
+
+    @classmethod
+    def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Transcribe:
+        return cls(settings, Alphabet(tuple(learned["letters"]), settings.unicode, settings.direction))
+
+    def learned(self) -> dict[str, Any]:
+        return {"letters": "".join(self.alphabet.letters)}
+
+    def extend(self, samples: Sequence[Sample]) -> Transcribe:
+        """This task with the new letters of ``samples``, for fine-tuning."""
+        return Transcribe(self.settings, self.alphabet.extend([s.y for s in samples if s.y]))
+
+    # encode, head, loss, predict
+
+    def problem(self, sample: Sample, steps: int | None = None) -> DataError | None:
+        """Why ``sample`` cannot be learned from: no text, unknown letters, or more letters than ``steps`` can write."""
+        file = sample.id
+        if not isinstance(sample.y, str) or not self.alphabet.clean(sample.y):
+            return DataError("has no text", expected="a transcription", do="Write it or drop the line.", file=file)
+        if missing := self.alphabet.missing(sample.y):
+            return DataError(
+                f"has the letters {' '.join(map(repr, missing))}",
+                expected=f"the {len(self.alphabet)} letters of the training part",
+                do="Add lines with them to the training part, or correct the text.",
+                file=file,
+            )
+        needed = steps_needed(self.alphabet.encode(sample.y))
+        if steps is not None and steps < needed:
+            return DataError(
+                f"gives {steps} time steps for a text that needs {needed} ({sample.y!r})",
+                expected="at least one step a letter and one between equal neighbours",
+                do="Check that text and picture belong together; else set a larger input.height or a smaller stride.",
+                file=file,
+            )
+        return None
+
+    def encode(self, sample: Sample) -> Sample:
+        """``y`` as letter numbers; letters that are not known are left out (a truth with them counts as an error)."""
+        if sample.y is None:
+            return sample
+        known = set(self.alphabet.letters)
+        text = "".join(letter for letter in self.alphabet.clean(sample.y) if letter in known)
+        return replace(sample, y=self.alphabet.encode(text))
+
+    def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
+        level = encoder.levels[-1]
+        if level.space:
+            raise SettingsError(
+                f"{type(encoder).__name__} gives maps of size {level.space} at each step",
+                expected="an encoder that gives one vector for each step of the line",
+                do="Choose another --model: crnn models.",
+            )
+        return CTCHead(level.channels, self.alphabet.outputs)
+
+    def grow_head(self, head: nn.Module, old: Transcribe, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The old head's ``weights`` in the shape of ``head``, whose new letters keep their fresh weights."""
+        rows = [BLANK] + [self.alphabet.letters.index(letter) + 1 for letter in old.alphabet.letters]
+        grown = {name: value.clone() for name, value in head.state_dict().items()}
+        for name, value in weights.items():
+            grown[name][rows] = value
+        return grown
+
+    def loss(self, net: nn.Module, batch: Batch) -> Tensor:
+        """Mean of the negative log-likelihood for each letter."""
+        y, lengths = net(batch.inputs)
+        targets: Seq = batch.targets
+        loss = F.ctc_loss(y.transpose(0, 1), targets.x, lengths, targets.lengths, reduction="sum", zero_infinity=True)
+        return loss / targets.lengths.sum().clamp(min=1)
+
+    def predict(self, net: Any, batch: Batch) -> list[Prediction]:
+        """One reading for each sample; parts are letters, their places in columns of the input."""
+        y, lengths = net(batch.inputs)
+        stride = net.encoder.levels[-1].stride
+        array, steps, widths = y.cpu().numpy(), lengths.tolist(), batch.inputs.lengths.tolist()
+        return [
+            self.read(id, row[:t], stride=stride, width=w)
+            for id, row, t, w in zip(batch.ids, array, steps, widths, strict=True)
+        ]
+
+    def read(self, id: str, log_probs: Any, *, stride: float, width: float) -> Prediction:
+        """The reading of one sample's log-probabilities ``(time, outputs)``, numpy."""
+        decoded = greedy(log_probs, stride=stride, width=width)
+        parts = tuple(
+            Part(self.alphabet.letters[n - 1], start, stop, score)
+            for n, (start, stop), score in zip(decoded.numbers, decoded.spans, decoded.scores, strict=True)
+        )
+        return Prediction(id, self.alphabet.decode(decoded.numbers), decoded.score, parts)
+
+    # figures
+
+    def truth(self, sample: Sample) -> str | None:
+        return None if sample.y is None else self.alphabet.clean(sample.y)
+
+    def score(self, pairs: Sequence[tuple[str, str]], groups: Sequence[str | None] | None = None) -> dict[str, float]:
+        """Figures of ``(truth, read)`` pairs; see ``crnn.metrics.text.score``."""
+        return text_metrics.score(pairs, groups)
+
+    def row(self, truth: str, prediction: Prediction) -> dict[str, Any]:
+        """One line of a report; ``badness`` sorts it, worst first."""
+        e = text_metrics.compare(truth, prediction.value)
+        wrong = e.insertions + e.deletions + e.substitutions
+        return {
+            **{"id": prediction.id, "truth": truth, "read": prediction.value, "score": prediction.score},
+            **{"errors": wrong, "cer": wrong / max(1, e.letters), "badness": wrong / max(1, e.letters)},
+        }
+
+    def details(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        return {"confusions": text_metrics.confusions(pairs)}
+
+    def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+        """What needs no network: saying nothing."""
+        pairs = [(self.truth(s) or "", "") for s in samples]
+        return {"says nothing": {k: v for k, v in self.score(pairs).items() if k in self.figures}}
+
+    def diagnose(self, pairs: Sequence[tuple[str, str]]) -> str | None:
+        """Why these readings of the validation part are no good, if the network has plainly learned nothing."""
+        read = [r for _, r in pairs]
+        if not any(read):
+            return (
+                "the network writes nothing for any line (only blanks): pictures and texts may not belong together, "
+                "ink and paper may be inverted, or the learning rate is too high"
+            )
+        if len(set(read)) == 1 and len({t for t, _ in pairs}) > 1:
+            return f"the network writes {read[0]!r} for every line: pictures and texts may not belong together"
+        return None
+
+    # what a person sees
+
+    def say(self, figures: Mapping[str, float]) -> str:
+        return f"CER {100 * figures['cer']:.2f} %  WER {100 * figures['wer']:.2f} %"
+
+    def show(self, prediction: Prediction, truth: str | None, picture: bytes | None = None) -> str:
+        """An HTML fragment: picture, truth, reading."""
+        return line_html(truth or "", prediction.value, prediction.score, picture, prediction.parts)
+
+    def write(self, predictions: Iterable[Prediction], path: Path) -> None:
+        """``.txt`` (one line each), ``.jsonl`` (with score and letters' places) or ``.csv``."""
+        kind = path.suffix.lower()
+        if kind not in (".txt", ".jsonl", ".csv"):
+            raise SettingsError(f"the file {path.name!r}", expected="a name in .txt, .jsonl or .csv", do="Rename it.")
+        with write_aside(path) as file:
+            if kind == ".csv":
+                table = csv.writer(file, lineterminator="\n")
+                table.writerow(["id", "text", "score"])
+                table.writerows([p.id, p.value, f"{p.score:.4f}"] for p in predictions)
+            for p in predictions if kind == ".txt" else ():
+                file.write(p.value + "\n")
+            for p in predictions if kind == ".jsonl" else ():
+                row = {"id": p.id, "text": p.value, "score": p.score, "letters": [asdict(part) for part in p.parts]}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,0 +1,1 @@
+"""Training and testing: Lightning does the loop, the task says what is learned."""

@@ -1,0 +1,182 @@
+"""What happens beside the training: keep the best bundle, tell a person how it goes, name the cause if it does not."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from crnn.errors import TrainingError
+from crnn.types import Prediction
+
+if TYPE_CHECKING:
+    from crnn.train.prepare import Prepared
+
+
+class KeepBest(Callback):
+    """Scores the validation part after each look at it, writes the bundle when it is the best yet, and stops the run
+    after ``patience`` epochs without a better one."""
+
+    def __init__(
+        self, path: Path, truth: dict[str, Any], groups: dict[str, Any], card: dict[str, Any], patience: int
+    ) -> None:
+        self.path, self.truth, self.groups, self.card, self.patience = path, truth, groups, card, patience
+        self.best: float | None = None
+        self.best_epoch = -1
+        self.figures: dict[str, float] = {}
+        self.predictions: list[Prediction] = []
+        self.seconds = 0.0
+        self._start = time.perf_counter()
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        self._start = time.perf_counter() - self.seconds
+
+    def on_validation_epoch_start(self, trainer: Any, module: Any) -> None:
+        module.pairs.clear()
+
+    def on_validation_epoch_end(self, trainer: Any, module: Any) -> None:
+        task = module.bundle.task
+        self.predictions = [prediction for prediction, _ in module.pairs]
+        self.figures = task.score(
+            [(self.truth[p.id], p.value) for p in self.predictions], [self.groups[p.id] for p in self.predictions]
+        )
+        name, better = task.best
+        value = self.figures[name]
+        self.seconds = time.perf_counter() - self._start
+        if self.best is None or (value != self.best and better(value, self.best) == value):
+            self.best, self.best_epoch = value, trainer.current_epoch
+            module.bundle.card = {
+                **self.card,
+                "epoch": trainer.current_epoch + 1,
+                "valid": {k: v for k, v in self.figures.items() if v == v},
+                "train_seconds": round(self.seconds, 1),
+            }
+            module.bundle.save(self.path)
+        elif trainer.current_epoch - self.best_epoch >= self.patience:
+            trainer.should_stop = True
+        for key in task.figures:
+            module.log(f"valid/{key}", self.figures[key])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch, "seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.best_epoch, self.seconds = state["best"], state["best_epoch"], state["seconds"]
+
+
+class Watchdog(Callback):
+    """Says why nothing is learned, once it is plain that nothing is."""
+
+    PATIENCE = 5
+
+    def __init__(self, truth: dict[str, Any]) -> None:
+        self.truth, self.empty_looks, self.said = truth, 0, ""
+
+    def on_validation_epoch_end(self, trainer: Any, module: Any) -> None:
+        self.said = ""
+        if trainer.current_epoch < self.PATIENCE - 1:
+            return
+        pairs = [(self.truth[p.id], p.value) for p, _ in module.pairs]
+        self.said = module.bundle.task.diagnose(pairs) or ""
+        if self.said and trainer.current_epoch >= 3 * self.PATIENCE:
+            raise TrainingError(
+                f"after {trainer.current_epoch + 1} epochs {self.said}",
+                expected="a falling error",
+                do="Run crnn check on the data, look at a few pictures and texts, and try a smaller "
+                "train.learning_rate or more data.",
+            )
+
+
+class Progress(Callback):
+    """A bar within the epoch and one line after it; every epoch's figures also go to ``epochs.jsonl``."""
+
+    def __init__(self, console: Console, keep: KeepBest, figures: Path) -> None:
+        self.console, self.keep, self.figures = console, keep, figures
+        self.bar = Bar(
+            *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+            TextColumn("{task.fields[said]}"),
+            console=console,
+            transient=True,
+        )
+        self.row: Any = None
+        self.waited = self.steps_seconds = self.mark = 0.0
+        self.samples = self.steps = 0
+
+    def introduce(self, prepared: Prepared, precision: str) -> None:
+        """Say what will be trained on what, and what is left out."""
+        p = prepared
+        parameters = sum(w.numel() for w in p.bundle.net.parameters())
+        self.console.print(
+            f"{p.bundle.task.name}: {p.bundle.encoder['name']} with {parameters:,} parameters, "
+            f"{len(p.train):,} samples to learn from, {len(p.valid):,} to choose by, {precision}"
+        )
+        if p.left_out:
+            self.console.print(f"left out: {len(p.left_out):,} samples, the first:", style="yellow")
+            for error in p.left_out[:3]:
+                self.console.print(f"  {error}", style="yellow", markup=False, highlight=False)
+
+    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
+        module.epoch_loss.zero_()
+        self.waited = self.steps_seconds = 0.0
+        self.samples = self.steps = 0
+        self.mark = time.perf_counter()
+        if self.console.is_terminal:
+            self.bar.start()
+        name = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        self.row = self.bar.add_task(name, total=trainer.num_training_batches, said="")
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        now = time.perf_counter()
+        self.waited += now - self.mark if batch_idx else 0.0  # the first batch also starts the readers
+        self.mark = now
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        now = time.perf_counter()
+        self.steps_seconds += now - self.mark
+        self.mark = now
+        self.samples += len(batch.batch) if batch.batch is not None else 0
+        self.steps += 1
+        loss = float(module.epoch_loss) / self.steps
+        self.bar.update(self.row, advance=1, said=f"loss {loss:.3f}")
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        self.bar.remove_task(self.row)
+        self.bar.stop()
+        keep, task = self.keep, module.bundle.task
+        busy = max(1e-9, self.waited + self.steps_seconds)
+        row: dict[str, Any] = {
+            "epoch": trainer.current_epoch + 1,
+            "loss": float(module.epoch_loss) / max(1, self.steps),
+            "samples_per_second": self.samples / busy,
+            "waiting": self.waited / busy,
+            "seconds": round(keep.seconds, 1),
+            **{key: keep.figures[key] for key in task.figures if key in keep.figures},
+        }
+        with self.figures.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        best = " *" if keep.best_epoch == trainer.current_epoch else f" (best {keep.best_epoch + 1})"
+        self.console.print(
+            f"epoch {row['epoch']:>3}/{trainer.max_epochs}  loss {row['loss']:.3f}  {task.say(keep.figures)}{best}  "
+            f"{row['samples_per_second']:.0f} samples/s, {100 * row['waiting']:.0f} % waiting  {_clock(keep.seconds)}",
+            highlight=False,
+        )
+        for p in keep.predictions[len(keep.predictions) // 2 :][:1]:
+            self.console.print(f"     truth {keep.truth[p.id]}\n      read {p.value}", markup=False, highlight=False)
+        if module.left_out:
+            self.console.print(f"     {len(module.left_out)} samples could not be read", style="yellow")
+        watchdog = next(c for c in trainer.callbacks if isinstance(c, Watchdog))
+        if watchdog.said:
+            self.console.print(f"     {watchdog.said}", style="yellow", markup=False)
+
+    def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+        self.bar.stop()
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d} min"

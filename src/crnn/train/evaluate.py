@@ -1,0 +1,75 @@
+"""Test a bundle: answer every sample, compare with the truth, say the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crnn.deploy.predict import Predictor
+from crnn.errors import CrnnError, DataError
+from crnn.train.report import write_html
+from crnn.types import Prediction, Report, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A report, the prediction of each sample that has a truth and could be read, and the errors of the others."""
+
+    report: Report
+    samples: tuple[Sample, ...]
+    predictions: tuple[Prediction, ...]
+    left_out: tuple[CrnnError, ...]
+
+
+def evaluate(predictor: Predictor, samples: Sequence[Sample], *, progress: Callable[[], None] = lambda: None) -> Tested:
+    """Figures of ``predictor`` on ``samples``; those without a truth, or that cannot be read, are left out and said.
+
+    Raises ``DataError`` if none remains.
+    """
+    task = predictor.task
+    asked, left_out = [], []
+    for sample in samples:
+        if task.truth(sample):
+            asked.append(sample)
+        else:
+            left_out.append(DataError("has no truth", expected="a text", do="Write it.", file=sample.id))
+    seen, predictions = [], []
+    for sample, answer in zip(asked, _watched(predictor.stream(asked), progress), strict=True):
+        if isinstance(answer, CrnnError):
+            left_out.append(answer)
+        else:
+            seen.append(sample)
+            predictions.append(answer)
+    if not seen:
+        raise DataError(
+            f"none of {len(samples)} samples can be tested ({left_out[0] if left_out else 'there are none'})",
+            expected="samples with a truth",
+            do="Run crnn check on the data.",
+        )
+    pairs = [(task.truth(s), p.value) for s, p in zip(seen, predictions, strict=True)]
+    report = Report(
+        task.score(pairs, [s.group for s in seen]),
+        tuple(task.row(truth, p) for (truth, _), p in zip(pairs, predictions, strict=True)),
+        task.baselines(seen),
+        task.details(pairs),
+    )
+    return Tested(report, tuple(seen), tuple(predictions), tuple(left_out))
+
+
+def _watched(answers: Iterator[Any], progress: Callable[[], None]) -> Iterator[Any]:
+    for answer in answers:
+        progress()
+        yield answer
+
+
+def write_page(path: Path, tested: Tested, predictor: Predictor, *, title: str, summary: dict[str, Any]) -> None:
+    """The HTML report: figures, confusions, worst samples first with their pictures."""
+    by_id = {s.id: (s, p) for s, p in zip(tested.samples, tested.predictions, strict=True)}
+
+    def fragment(row: Any) -> str:
+        sample, prediction = by_id[row["id"]]
+        return predictor.task.show(prediction, predictor.task.truth(sample), predictor.kind.picture(sample.x))
+
+    write_html(path, tested.report, title=title, summary=summary, fragments=fragment)

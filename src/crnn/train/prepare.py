@@ -1,0 +1,143 @@
+"""From a recipe to a network and the samples it will learn from: read, split, learn the alphabet, check, build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import torch
+
+from crnn.bundle import Bundle, build
+from crnn.config import Recipe, fill, split_name
+from crnn.data.formats import open_data
+from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.registry import pick
+from crnn.tasks import TASKS
+from crnn.types import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What training starts from. ``widths`` are input steps of train and valid; ``left_out`` says what is not used."""
+
+    bundle: Bundle
+    train: list[Sample]
+    valid: list[Sample]
+    widths: dict[str, int]
+    left_out: list[CrnnError]
+
+
+def prepare(recipe: Recipe, *, start: Bundle | None = None) -> Prepared:
+    """Read the data of ``recipe`` and build its network, with fresh weights or, for fine-tuning, those of ``start``.
+
+    Samples that cannot be learned from are left out, each with its reason. Raises ``DataError`` if none remains.
+    """
+    left_out: list[CrnnError] = []
+    train, valid = read_parts(recipe, left_out)
+    name, values = split_name(recipe.task, "transcribe")
+    task_class = pick(name, TASKS, "task")
+    if start is None:
+        task = task_class.learn(fill(task_class.Settings, values, "task"), train)
+        torch.manual_seed(recipe.train.seed)
+        bundle = build(task, recipe.input, recipe.encoder)
+    else:
+        bundle = adapt(start, train, recipe)
+    widths: dict[str, int] = {}
+    train = usable(bundle, train, widths, left_out)
+    valid = usable(bundle, valid, widths, left_out)
+    for part, samples in (("training", train), ("validation", valid)):
+        if not samples:
+            reasons = "; ".join(dict.fromkeys(str(e) for e in left_out[:3]))
+            raise DataError(
+                f"the {part} part holds no sample that can be used ({reasons or 'it is empty'})",
+                expected="at least one",
+                do="Run crnn check on the data.",
+                file=recipe.data.train,
+            )
+    return Prepared(bundle, train, valid, widths, left_out)
+
+
+def read_parts(recipe: Recipe, left_out: list[CrnnError]) -> tuple[list[Sample], list[Sample]]:
+    """Training and validation samples; where no validation part is given, whole groups of train are held out."""
+    data = recipe.data
+    if data.train is None:
+        raise SettingsError("no data are given", expected="a folder or table", do="Add --data PATH.")
+    samples = open_data(data.train, data.format, left_out)
+    train = [s for s in samples if s.split in (None, "train")]
+    if not train:
+        found = sorted({str(s.split) for s in samples})
+        do = "Name the training part train, or give its folder."
+        raise DataError(f"has the splits {', '.join(found)}", expected="a split train", do=do, file=data.train)
+    if data.valid is not None:
+        valid = open_data(data.valid, data.format, left_out)
+        valid = [s for s in valid if s.split == "valid"] or [s for s in valid if s.split in (None, "test")]
+    else:
+        valid = [s for s in samples if s.split == "valid"]
+        if not valid:
+            train, valid = hold_out(train, data.valid_share, recipe.train.seed)
+    return train, valid
+
+
+def hold_out(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """``samples`` in two parts, about ``share`` of them in the second; a group is never in both."""
+    if len(samples) < 2:
+        return list(samples), []
+
+    def group(sample: Sample) -> str:
+        return sample.group or sample.id
+
+    sizes: dict[str, int] = {}
+    for sample in samples:
+        sizes[group(sample)] = sizes.get(group(sample), 0) + 1
+    if len(sizes) == 1:  # one writer: then by lines, as there is no other way
+        sizes = dict.fromkeys((s.id for s in samples), 1)
+
+        def group(sample: Sample) -> str:
+            return sample.id
+
+    order = sorted(sizes, key=lambda name: blake2b(f"{seed}/{name}".encode(), digest_size=8).digest())
+    held: set[str] = set()
+    count = 0
+    for name in order[:-1]:
+        if count >= max(1, share * len(samples)):
+            break
+        held.add(name)
+        count += sizes[name]
+    return [s for s in samples if group(s) not in held], [s for s in samples if group(s) in held]
+
+
+def usable(
+    bundle: Bundle, samples: Sequence[Sample], widths: dict[str, int], left_out: list[CrnnError]
+) -> list[Sample]:
+    """The samples that the network can learn from, their input steps noted in ``widths``."""
+    seen: list[Sample] = []
+    for sample in samples:
+        try:
+            widths[sample.id] = bundle.kind.steps(sample.x)
+            seen.append(sample)
+        except CrnnError as error:
+            left_out.append(error)
+    steps = bundle.net.encoder.out_lengths(torch.tensor([widths[s.id] for s in seen], dtype=torch.long)).tolist()
+    good = []
+    for sample, count in zip(seen, steps, strict=True):
+        if error := bundle.task.problem(sample, count):
+            left_out.append(error)
+        else:
+            good.append(sample)
+    return good
+
+
+def adapt(start: Bundle, samples: Sequence[Sample], recipe: Recipe) -> Bundle:
+    """``start`` for new data: its alphabet with the new letters behind the known ones, its weights for all it knew."""
+    task = start.task.extend(samples)
+    torch.manual_seed(recipe.train.seed)
+    kind = {"name": start.kind.spec.kind, **{k: getattr(start.kind.settings, k) for k in _fields(start.kind.settings)}}
+    bundle = build(task, kind, start.encoder)
+    bundle.net.encoder.load_state_dict(start.net.encoder.state_dict())
+    bundle.net.head.load_state_dict(task.grow_head(bundle.net.head, start.task, start.net.head.state_dict()))
+    return bundle
+
+
+def _fields(settings: object) -> list[str]:
+    return list(getattr(settings, "__dataclass_fields__", {}))

@@ -1,0 +1,134 @@
+"""The five nouns that travel through the package, and what an encoder says of its input and output.
+
+``Sample -> Batch -> Seq -> Prediction -> Report``: whoever knows these can read any file of ``crnn``.
+
+Between collation and head every tensor is ``(batch, time, channels, *space)``; lengths are integers ``(batch,)`` and
+always speak of axis 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a page picture: what lies inside ``polygon`` (points ``(x, y)`` in pixels of the page)."""
+
+    page: Path
+    polygon: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One example: ``x`` is what is seen, ``y`` what is to be said of it (``None`` where it is not known).
+
+    A format gives ``x`` as a source (``Path`` or ``Region``); the input kind turns it into a numpy array
+    ``(time, channels, *space)``. ``group`` names what must not cross splits: a writer, a page, a speaker, a patient.
+    """
+
+    id: str
+    x: Any
+    y: Any = None
+    group: str | None = None
+    split: str | None = None
+
+
+class Seq(NamedTuple):
+    """A padded batch ``x`` of shape ``(batch, time, ...)`` and the true integer ``lengths`` ``(batch,)`` of axis 1."""
+
+    x: torch.Tensor
+    lengths: torch.Tensor
+
+    def to(self, device: Any, **options: Any) -> Seq:
+        return Seq(self.x.to(device, **options), self.lengths.to(device, **options))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Samples brought together: ``inputs`` is one ``Seq``, or several by name where a network sees two things."""
+
+    ids: tuple[str, ...]
+    inputs: Any
+    targets: Any = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, device: Any, **options: Any) -> Batch:
+        """The same on another device."""
+        inputs, targets = (_to(part, device, **options) for part in (self.inputs, self.targets))
+        return Batch(self.ids, inputs, targets)
+
+
+def _to(part: Any, device: Any, **options: Any) -> Any:
+    if isinstance(part, Mapping):
+        return {name: _to(value, device, **options) for name, value in part.items()}
+    return part if part is None else part.to(device, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of an answer: a letter, word, event or region, from ``start`` to ``stop`` in units of the input."""
+
+    value: Any
+    start: float
+    stop: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the network says of one sample, how sure it is (0 to 1), and the pieces of the answer."""
+
+    id: str
+    value: Any
+    score: float
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Figures of a test (rates are fractions: 0.012 is 1.2 %) and one row for each sample."""
+
+    metrics: Mapping[str, float]
+    rows: tuple[Mapping[str, Any], ...] = ()
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """All that an encoder learns of its input: ``(time, channels, *space)``, steps a second, size of a vocabulary."""
+
+    kind: str
+    channels: int
+    space: tuple[int, ...] = ()
+    rate: float | None = None
+    vocabulary: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One output of an encoder: channels, space that is left, and input steps for each step of it."""
+
+    channels: int
+    space: tuple[int, ...]
+    stride: int
+
+
+class Features(NamedTuple):
+    """What an encoder gives: its levels from fine to coarse, and the state to go on from (``None`` if it has none)."""
+
+    levels: tuple[Seq, ...]
+    state: Any = None
+
+    @property
+    def last(self) -> Seq:
+        return self.levels[-1]
