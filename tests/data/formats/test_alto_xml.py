@@ -110,6 +110,7 @@ def test_any_points_come_back(pairs):
         ("pixel", 'WIDTH="50" HEIGHT="100"', 300, 2),
         ("pixel", "", 300, 1),
         ("", "", None, 1),
+        ("pixel", 'WIDTH="nan" HEIGHT="inf"', None, 1),
         ("mm", 'WIDTH="1000" HEIGHT="2000"', None, 0.1),
     ],
 )
@@ -226,7 +227,16 @@ def test_places_are_in_the_file_s_unit_and_on_the_line(tmp_path, file):
     assert (word["HPOS"], word["VPOS"], word["WIDTH"], word["HEIGHT"]) == ("100", "200", "800", "200")
 
 
-@pytest.mark.parametrize("parts", ["dc ba", "abcd"])
+def test_letters_may_come_without_spaces_and_from_right_to_left(tmp_path, file):
+    source = file("a.xml", altoxml(line("")))
+    alto.write(source, {"l1": Prediction("", "ab c", 0.9, spelled("abc"))}, source)
+    assert [word.get("HPOS") for word in strings(source)] == ["10", "20", "20"]
+    parts = [Part(part.value, 30 - part.stop, 30 - part.start, 1) for part in spelled("אב ג")]
+    alto.write(source, {"l1": Prediction("", "אב ג", 0.9, tuple(parts))}, source)
+    assert [(word["HPOS"], word["WIDTH"]) for word in strings(source)] == [("30", "10"), ("25", "5"), ("20", "5")]
+
+
+@pytest.mark.parametrize("parts", ["dc ba", "abc", "abcde"])
 def test_letters_that_spell_another_text_give_no_places(tmp_path, file, parts):
     source = file("a.xml", altoxml(line("")))
     alto.write(source, {"l1": Prediction("", "ab cd", 0.9, spelled(parts))}, source)
@@ -253,5 +263,5 @@ def test_any_text_is_written_and_read(tmp_path_factory, text):
     (folder / "a.xml").write_text(altoxml(line(string("old"))), encoding="utf-8")
     alto.write(folder / "a.xml", {"l1": Prediction("", text, 0.9, spelled(text, 2))}, folder / "b.xml")
     found = only(folder / "b.xml").y or ""
-    clean = "".join(x if x in "\t\n\r" or (" " <= x and x not in "\ufffe\uffff") else "\ufffd" for x in text)
+    clean = "".join(x if x in "\t\n\r" or (x >= " " and x not in "\ufffe\uffff") else "\ufffd" for x in text)
     assert found.split() == clean.split()

@@ -92,7 +92,7 @@ def test_data_of_two_kinds_need_a_word(tmp_path, picture, file):
     picture("a.png")
     file("a.gt.txt", "one")
     file("lines.csv", "image,text\na.png,two\n")
-    with pytest.raises(DataError, match="can be read as pairs and as table; .*--format pairs"):
+    with pytest.raises(DataError, match=r"can be read as pairs and as table; .*--format pairs"):
         open_data(tmp_path)
     assert [s.y for s in open_data(tmp_path, "table")] == ["two"]
 

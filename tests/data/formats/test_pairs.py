@@ -91,7 +91,7 @@ def test_a_text_that_cannot_be_used_is_left_out(tmp_path, picture, file, content
     left_out = []
     assert [s.y for s in open_data(tmp_path, left_out=left_out)] == ["two"]
     assert says in str(left_out[0])
-    with pytest.raises(DataError, match="a.gt.txt"):
+    with pytest.raises(DataError, match=r"a.gt.txt"):
         open_data(tmp_path)  # no list to tell it in
 
 
@@ -119,3 +119,9 @@ def test_reading_is_lazy_and_decodes_no_picture(tmp_path, file):
     file("a.gt.txt", "one")
     samples = pairs.read(tmp_path, [])
     assert next(samples).x == tmp_path / "a.png"
+
+
+def test_a_name_that_is_no_text_still_makes_an_id_that_can_be_written(tmp_path, picture, file):
+    picture("a\udcfc.png")
+    file("a\udcfc.gt.txt", "one")
+    assert [s.id.encode() for s in open_data(tmp_path)] == [b"a\\udcfc.png"]

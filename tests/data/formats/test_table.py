@@ -76,7 +76,7 @@ def test_quotes_of_tsv_are_letters_unless_doubled_or_everywhere(file):
 
 
 def test_a_headless_table_of_more_columns_is_refused(file):
-    with pytest.raises(DataError, match="has 3 cells in its first line and no header.*image,text"):
+    with pytest.raises(DataError, match=r"has 3 cells in its first line and no header.*image,text"):
         open_data(file("t.csv", "a.png,Hello, world\n"))
 
 

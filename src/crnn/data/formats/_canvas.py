@@ -78,12 +78,12 @@ def canvas(picture: Path, declared: Point | None, xml: Path) -> tuple[Canvas, fl
     A picture that was scaled since keeps its outlines. Raises ``DataError`` if it has another shape, or is unreadable.
     """
     width, height, dpi = _size(picture)
-    if declared is None or min(declared) <= 0:
+    if declared is None or not all(0 < side < math.inf for side in declared):
         return Canvas(width, height), dpi
     scale = (width / declared[0], height / declared[1])
     if abs(width - declared[0]) <= 2 and abs(height - declared[1]) <= 2:
         scale = (1.0, 1.0)
-    if abs(scale[0] / scale[1] - 1) > 0.02:
+    if not abs(scale[0] / scale[1] - 1) <= 0.02:  # nan, too
         raise DataError(
             f"speaks of a page of {declared[0]:g} x {declared[1]:g}, but {picture.name} has {width} x {height} pixels",
             expected="the picture on which the lines were drawn, upright and not cut",
@@ -111,7 +111,7 @@ def _size(picture: Path) -> tuple[int, int, float | None]:
                 (width, height), dpi = image.size, image.info.get("dpi")
                 told = image.format == "TIFF" or "exif" in image.info  # asking a PNG without it would decode it
                 turned = told and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a damaged head makes Pillow raise nearly anything
         raise DataError(f"is no picture ({error})", expected="a picture", do="Copy it again.", file=picture) from error
     if turned:
         width, height = height, width

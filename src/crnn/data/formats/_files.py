@@ -56,8 +56,8 @@ def root_of(path: Path) -> Path:
 
 
 def name_in(root: Path, path: Path) -> str:
-    """The name of ``path`` in ``root``, with forward slashes: the human part of an id."""
-    return path.relative_to(root).as_posix()
+    """The name of ``path`` in ``root``, with forward slashes: an id. What is no letter in it is written ``\\udcfc``."""
+    return path.relative_to(root).as_posix().encode(errors="backslashreplace").decode()
 
 
 def split_of(root: Path, path: Path) -> Split | None:

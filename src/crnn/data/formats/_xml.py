@@ -135,8 +135,17 @@ def lines(document: Element) -> list[tuple[str, Element]]:
     return result
 
 
-def lines_to_write(document: Element, texts: Mapping[str, Prediction], file: Path) -> list[tuple[Element, Prediction]]:
-    """The lines that ``texts`` speaks of. Raises ``DataError`` naming ids that the file lacks."""
+def lines_to_write(
+    document: Element, root_name: str, texts: Mapping[str, Prediction], file: Path
+) -> list[tuple[Element, Prediction]]:
+    """The lines that ``texts`` speaks of. Raises ``DataError`` for XML of another kind, and for ids that it lacks."""
+    if local(document) != root_name:
+        raise DataError(
+            f"is XML of the kind {local(document)}",
+            expected=root_name,
+            do="Write it in the format it was read in.",
+            file=file,
+        )
     there = dict(lines(document))
     if lacking := sorted(set(texts) - set(there)):
         raise DataError(

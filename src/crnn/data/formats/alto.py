@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from statistics import fmean
 
@@ -24,6 +25,7 @@ from crnn.data.formats._xml import (
 from crnn.errors import CrnnError, DataError
 from crnn.types import Part, Prediction, Sample
 
+Box = tuple[float, float, float, float]  # left, top, width, height
 WANTED = "ALTO XML with the page pictures beside it"
 
 INCHES = {"mm10": 1 / 254, "inch1200": 1 / 1200}
@@ -54,7 +56,7 @@ def write(source: Path, texts: Mapping[str, Prediction], target: Path) -> None:
     tree = parse(source)
     document = tree.getroot()
     page = _Page(document, source) if any(prediction.parts for prediction in texts.values()) else None
-    for line, prediction in lines_to_write(document, texts, source):
+    for line, prediction in lines_to_write(document, "alto", texts, source):
         words = clean(prediction.value).split()
         letters = _letters_of_words(prediction.parts, words) if page else None
         scores = [fmean(part.score for part in parts) for parts in letters] if letters else []
@@ -131,7 +133,7 @@ def _size(page: Element) -> Point | None:
         width, height = float(page.get("WIDTH")), float(page.get("HEIGHT"))
     except (TypeError, ValueError):
         return None
-    return (width, height) if width > 0 and height > 0 else None
+    return (width, height) if 0 < width < inf and 0 < height < inf else None
 
 
 def _number(line: Element, name: str) -> float:
@@ -150,18 +152,20 @@ def _number(line: Element, name: str) -> float:
 
 def _letters_of_words(parts: Sequence[Part], words: Sequence[str]) -> list[list[Part]] | None:
     """The parts of each word; ``None`` if there are none, or if they spell other words."""
-    found: list[list[Part]] = [[]]
-    for part in parts:
-        if str(part.value).isspace():
-            found.append([])
-        else:
-            found[-1].append(part)
-    found = [letters for letters in found if letters]
-    spelled = [clean("".join(str(part.value) for part in letters)) for letters in found]
-    return found if found and spelled == list(words) else None
+    letters = [part for part in parts if not str(part.value).isspace()]
+    found: list[list[Part]] = []
+    for word in words:
+        spelled, mine = "", list[Part]()
+        while letters and len(spelled) < len(word):
+            mine.append(letters.pop(0))
+            spelled += clean(mine[-1].value)
+        if spelled != word:
+            return None
+        found.append(mine)
+    return found if found and not letters else None
 
 
-def _boxes(page: _Page, line: Element, words: Sequence[Sequence[Part]]) -> list[tuple[float, float, float, float]]:
+def _boxes(page: _Page, line: Element, words: Sequence[Sequence[Part]]) -> list[Box]:
     """Left, top, width, height of each word in the file's units; none for a line whose outline cannot be used."""
     try:
         polygon = page.polygon(line)
@@ -178,9 +182,7 @@ def _boxes(page: _Page, line: Element, words: Sequence[Sequence[Part]]) -> list[
     return boxes
 
 
-def _write_words(
-    line: Element, words: Sequence[str], scores: Sequence[float], boxes: Sequence[tuple[float, float, float, float]]
-) -> None:
+def _write_words(line: Element, words: Sequence[str], scores: Sequence[float], boxes: Sequence[Box]) -> None:
     """Strings for ``words`` with spaces between, in the place of the old ones."""
     old = children(line, "String", "SP", "HYP")
     strings = children(line, "String")
@@ -208,10 +210,10 @@ def _place(*box: float) -> dict[str, str]:
     return {name: str(round(value)) for name, value in zip(("HPOS", "VPOS", "WIDTH", "HEIGHT"), box, strict=False)}
 
 
-def _gap(before: Sequence[float], behind: Sequence[float]) -> dict[str, str]:
-    """The place of a space between two boxes, which has no height."""
-    left = before[0] + before[2]
-    return _place(left, behind[1], max(0.0, behind[0] - left))
+def _gap(before: Box, behind: Box) -> dict[str, str]:
+    """The place of a space between two boxes, in either direction of writing; it has no height."""
+    (left, top, width, _), (right, *_) = sorted((before, behind))
+    return _place(left + width, top, max(0.0, right - left - width))
 
 
 def _element(line: Element, name: str, attributes: Mapping[str, str]) -> Element:

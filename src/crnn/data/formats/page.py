@@ -47,7 +47,7 @@ def write(source: Path, texts: Mapping[str, Prediction], target: Path) -> None:
     """
     tree = parse(source)
     regions = []
-    for line, prediction in lines_to_write(tree.getroot(), texts, source):
+    for line, prediction in lines_to_write(tree.getroot(), "PcGts", texts, source):
         text = clean(prediction.value)
         _write_words(line, text.split())
         _replace_text(line, text, share(prediction.score))
