@@ -230,6 +230,7 @@ def test_what_is_written_is_read_again(tmp_path, file):
     assert text.count("<TextEquiv") == 3
     assert '<TextEquiv conf="0.9877"><Unicode>Grüße &amp; &lt;so&gt;</Unicode></TextEquiv>' in text
     assert '<TextEquiv conf="1.0000">' in text
+    assert text.startswith("<?xml version='1.0' encoding='UTF-8'?>")
     assert "<!-- kept -->" in text and "<Creator>x</Creator>" in text and text.count('custom="kept"') == 3
     assert source.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xml", "out.xml", "p.png"]

@@ -170,7 +170,7 @@ def share(score: float) -> str | None:
 def save(tree: Any, target: Path) -> None:
     """Write the tree to ``target`` in UTF-8, in one step. Raises ``DataError``."""
     stream = io.BytesIO()
-    tree.write(stream, encoding="UTF-8", xml_declaration=True, standalone=tree.docinfo.standalone)
+    tree.write(stream, encoding="UTF-8", xml_declaration=True, standalone=tree.docinfo.standalone or None)
     replace_file(target, stream.getvalue())
 
 
