@@ -11,7 +11,10 @@ A recipe has a table for each noun; ``name`` picks an entry of a registry, the o
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
+import textwrap
 import tomllib
 import types
 from collections.abc import Mapping
@@ -193,3 +196,18 @@ def assign(table: Mapping[str, Any], assignments: list[str]) -> dict[str, Any]:
             raise SettingsError(f"--set {text!r}", expected="the name of a table", do=suggest(keys[0], result))
         part[keys[1]] = value
     return result
+
+
+def documented(cls: type) -> dict[str, str]:
+    """The docstring under each field of a settings dataclass: help, pages and messages are made of it."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(body, ast.ClassDef)
+    pairs = zip(body.body, body.body[1:], strict=False)
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairs
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }

@@ -1,0 +1,40 @@
+"""``crnn <verb>``: arguments become settings and one call. What a user can mend is answered in one sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from crnn import __version__
+from crnn.cli import check, predict, show, test, train
+from crnn.errors import CrnnError
+
+app = App(
+    name="crnn",
+    help="Train, test, use and ship convolutional recurrent networks.",
+    version=__version__,
+    help_format="plaintext",
+)
+app.command(train.train)
+app.command(check.check)
+app.command(test.test)
+app.command(predict.predict)
+app.command(show.models)
+app.command(show.show)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 well, 1 when a check fails or an answer is missing, 2 for a mistake, 130 stopped."""
+    try:
+        code = app(arguments)
+    except CrnnError as error:
+        sys.stderr.write(f"crnn: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("crnn: stopped\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

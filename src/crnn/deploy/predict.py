@@ -50,7 +50,7 @@ class Predictor:
         self.batch_size, self.readers = batch_size, readers
 
     def __call__(self, source: str | Source | Sequence[str | Source]) -> Any:
-        """The ``Prediction`` of one source, or a list of them for a list. Raises the error of one that cannot be read."""
+        """The ``Prediction`` of one source, or a list of them for a list. Raises where one cannot be read."""
         many = isinstance(source, (list, tuple))
         answers = []
         for answer in self.stream(_sample(s) for s in (source if many else [source])):

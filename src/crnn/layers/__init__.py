@@ -7,7 +7,7 @@ What recurs over time takes ``(batch, time, channels, *space)``; convolution, no
 from crnn.layers.conv import ConvBlock, MaxPool
 from crnn.layers.dropout import TimeDropout
 from crnn.layers.norm import BatchNorm
-from crnn.layers.padding import mask, out_length, reverse, zero_padding
+from crnn.layers.padding import at_least, mask, out_length, reverse, zero_padding
 from crnn.layers.recurrent import Recurrent
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "MaxPool",
     "Recurrent",
     "TimeDropout",
+    "at_least",
     "mask",
     "out_length",
     "reverse",

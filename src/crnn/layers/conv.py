@@ -20,7 +20,8 @@ class ConvBlock(nn.Module):
     border is, so no sample sees who shares its batch. ``activation`` must keep zero (ReLU, SiLU, leaky ReLU, tanh).
 
     ``kernel``, ``stride`` and ``padding`` are one number or one for each of time and space; padding defaults to
-    half the kernel. ``norm=False`` leaves normalisation out, ``activation=None`` is the identity.
+    half the kernel. ``norm=False`` leaves normalisation out, ``activation=None`` is the identity. A bias before a norm
+    does nothing, so by default there is none; ``bias`` puts one there for papers whose network has it.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class ConvBlock(nn.Module):
         padding: int | Sequence[int] | None = None,
         axes: int = 2,
         norm: bool = True,
+        bias: bool | None = None,
         activation: nn.Module | None = None,
     ) -> None:
         super().__init__()
         size = _each(kernel, axes)
         pad = tuple(k // 2 for k in size) if padding is None else _each(padding, axes)
-        self.conv = CONVOLUTIONS[axes](inputs, outputs, size, _each(stride, axes), pad, bias=not norm)
+        bias = not norm if bias is None else bias
+        self.conv = CONVOLUTIONS[axes](inputs, outputs, size, _each(stride, axes), pad, bias=bias)
         self.norm = BatchNorm(outputs) if norm else None
         self.activation = activation
 
@@ -63,7 +66,8 @@ class ConvBlock(nn.Module):
         n, c = self.norm, self.conv
         scale = n.weight * (n.running_var + n.eps).rsqrt()
         c.weight.mul_(scale.view(-1, *[1] * (c.weight.dim() - 1)))
-        c.bias = nn.Parameter(n.bias - n.running_mean * scale)
+        mean = n.running_mean if c.bias is None else n.running_mean - c.bias
+        c.bias = nn.Parameter(n.bias - mean * scale)
         self.norm = None
 
 
@@ -91,9 +95,12 @@ class MaxPool(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         y = self.pool(x)
         if lengths is not None:
-            lengths = out_length(lengths, self.kernel[0], self.stride[0], self.padding[0])
+            lengths = self.out_lengths(lengths)
             y = zero_padding(y, lengths, axis=2)
         return y, lengths
+
+    def out_lengths(self, lengths: Tensor) -> Tensor:
+        return out_length(lengths, self.kernel[0], self.stride[0], self.padding[0])
 
 
 def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:

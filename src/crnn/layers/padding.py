@@ -6,6 +6,7 @@ All functions take ``lengths`` ``(batch,)`` of the time axis, or ``None`` where 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -27,6 +28,18 @@ def zero_padding(x: Tensor, lengths: Tensor | None, *, axis: int) -> Tensor:
         return x
     # a product would spread what is not finite (0 * inf), so padding is chosen away
     return torch.where(keep(x, lengths, axis=axis) > 0, x, x.new_zeros(()))
+
+
+def at_least(x: Tensor, lengths: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """``x`` ``(batch, time, ...)``, zero in its padding, with every sample shorter than ``steps`` made that long by
+    zeros; so a network whose pools would leave nothing of a tiny sample gives its shortest answer."""
+    if torch.onnx.is_in_onnx_export():
+        missing = steps - 1  # an exported graph cannot choose by size; more padding changes nothing
+    else:
+        missing = max(0, steps - x.shape[1])
+    if missing:
+        x = F.pad(x, (0, 0) * (x.dim() - 2) + (0, missing))
+    return x, lengths.clamp(min=steps)
 
 
 def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:

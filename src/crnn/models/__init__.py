@@ -7,9 +7,11 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from crnn.models.crnn import CRNN
+from crnn.models.crnn_htr import CRNNHTR
+from crnn.models.crnn_vgg import CRNNVGG
 from crnn.types import Features, Level, Seq
 
-MODELS = {"crnn": CRNN}
+MODELS = {"crnn": CRNN, "crnn_vgg": CRNNVGG, "crnn_htr": CRNNHTR}
 
 
 class Encoder(Protocol):
@@ -17,6 +19,8 @@ class Encoder(Protocol):
 
     accepts: tuple[str, ...]
     """Kinds of input that it can read."""
+    height: int
+    """Height of the pictures that it was made for (readers of pictures only)."""
     levels: tuple[Level, ...]
     """What comes out, fine to coarse."""
 

@@ -37,6 +37,7 @@ class CRNN(nn.Module):
     """Line picture ``(batch, time, 1, height)`` to features ``(batch, time / stride, 2 * hidden)``."""
 
     accepts = ("line",)
+    height = 64
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
@@ -44,8 +45,8 @@ class CRNN(nn.Module):
         """Feature maps of the four stages; each halves the height."""
         blocks: tuple[int, ...] = (0, 1, 1, 0)
         """Residual blocks in each stage."""
-        stride: Literal[4, 8] = 8
-        """Picture columns for one step of the recurrence: 4 or 8."""
+        stride: Literal[4, 6, 8] = 6
+        """Picture columns for one step of the recurrence."""
         hidden: int = 256
         """LSTM units in each direction."""
         layers: int = 2
@@ -58,12 +59,9 @@ class CRNN(nn.Module):
         s = settings
         (height,) = spec.space
         if height % 16:
-            raise SettingsError(
-                f"the line height is {height}",
-                expected="a multiple of 16",
-                do=f"Set input.height to {height // 16 * 16}.",
-            )
-        time_strides = (2, 2, 2 if s.stride == 8 else 1, 1)
+            do = f"Set input.height to {max(16, round(height / 16) * 16)}."
+            raise SettingsError(f"the line height is {height}", expected="a multiple of 16", do=do)
+        time_strides = {4: (2, 2, 1, 1), 6: (2, 3, 1, 1), 8: (2, 2, 2, 1)}[s.stride]
         stages: list[nn.Module] = []
         width = spec.channels
         for channels, blocks, stride in zip(s.channels, s.blocks, time_strides, strict=True):

@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from crnn.decode.ctc_greedy import greedy
 from crnn.errors import DataError, SettingsError
 from crnn.files import write_aside
+from crnn.findings import Doubts, Seen
 from crnn.metrics import text as text_metrics
-from crnn.tasks._line_html import line_html
+from crnn.tasks import _text_doubts
+from crnn.tasks._line_html import NOTE, line_html
 from crnn.text import BLANK, Alphabet, Direction, Unicode, steps_needed
 from crnn.types import Batch, Part, Prediction, Sample, Seq
 
@@ -99,6 +101,10 @@ class Transcribe:
             )
         return None
 
+    def doubts(self, seen: Sequence[Seen]) -> Doubts:
+        """What is odd about these texts, and about texts and inputs together, and figures of them."""
+        return _text_doubts.doubts(seen, self.alphabet)
+
     def encode(self, sample: Sample) -> Sample:
         """``y`` as letter numbers; letters that are not known are left out (a truth with them counts as an error)."""
         if sample.y is None:
@@ -170,7 +176,7 @@ class Transcribe:
         }
 
     def details(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        return {"confusions": text_metrics.confusions(pairs)}
+        return {"confusions": text_metrics.confusions(pairs), "figures": text_metrics.FIGURES, "note": NOTE}
 
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network: saying nothing."""
@@ -196,7 +202,7 @@ class Transcribe:
 
     def show(self, prediction: Prediction, truth: str | None, picture: bytes | None = None) -> str:
         """An HTML fragment: picture, truth, reading."""
-        return line_html(truth or "", prediction.value, prediction.score, picture, prediction.parts)
+        return line_html(truth, prediction.value, prediction.score, picture, prediction.parts)
 
     def write(self, predictions: Iterable[Prediction], path: Path) -> None:
         """``.txt`` (one line each), ``.jsonl`` (with score and letters' places) or ``.csv``."""

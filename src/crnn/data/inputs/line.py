@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
+from crnn.data.inputs._line_doubts import Ink, look
 from crnn.data.inputs.line_augment import LineAugment
 from crnn.errors import CrnnError, DataError
+from crnn.findings import Look
 from crnn.types import InputSpec, Region
 
 Source = Path | Region | np.ndarray | Image.Image
@@ -30,6 +32,8 @@ class Line:
     ``(width, 1, height)``."""
 
     Augment = LineAugment
+    unit = "columns"
+    """What one step of the input is called."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
@@ -70,6 +74,12 @@ class Line:
         scale = 1.0 / max(float(paper) - float(ink), 24.0)  # a blank line stays blank
         table = np.clip((float(paper) - np.arange(256)) * scale, -0.5, 1.25).astype(np.float32)
         return table[x.T][:, None, :]  # (height, width) -> (time, channels, height)
+
+    def look(self, source: Path | Region) -> Look:
+        """What is to be said of one picture before training. Raises ``DataError``."""
+        x = Line(replace(self.settings, polarity="dark")).decode(source)
+        ink: Ink = "light" if is_inverted(x) else "dark" if is_inverted(255 - x) else "unsure"
+        return look(x, size=_size(source), ink=ink, polarity=self.settings.polarity)
 
     def picture(self, source: Source) -> bytes:
         """The line as the network sees it, as a PNG file's bytes, for reports."""

@@ -1,0 +1,5 @@
+"""``python -m crnn`` is the command ``crnn``."""
+
+from crnn.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""Options that several verbs share: made of the settings dataclasses, so that help and recipe say the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any, get_type_hints
+
+from cyclopts import Group, Parameter
+
+from crnn import config
+from crnn.config import DataSettings, Recipe, TrainSettings, as_dict, assign, documented, fill
+from crnn.errors import SettingsError
+from crnn.registry import suggest
+
+TASKS = ("transcribe",)
+
+
+def options_of(cls: type, skip: tuple[str, ...] = ()) -> Any:
+    """A dataclass with the fields of ``cls``, all ``None`` where the command does not give them, its help with them."""
+    hints, texts = get_type_hints(cls), documented(cls)
+    fields = []
+    for f in dataclasses.fields(cls):
+        if f.name not in skip:
+            default = f"default: {f.default}" if f.default not in (None, "") else ""
+            text = Parameter(help=f"{texts[f.name]} [{default}]" if default else texts[f.name], show_default=False)
+            fields.append((f.name, Annotated[hints[f.name] | None, text], dataclasses.field(default=None)))
+    made = dataclasses.make_dataclass(f"{cls.__name__}Options", fields, kw_only=True, frozen=True)
+    return Annotated[made, Parameter(name="*", group=Group((cls.__doc__ or "").split("\n")[0].rstrip(".")))]
+
+
+TrainOptions = options_of(TrainSettings)
+DataOptions = options_of(DataSettings, skip=("train",))
+
+Data = Annotated[str | None, Parameter(help="Folder or table to learn from, in any known format.")]
+Model = Annotated[str | None, Parameter(help="Encoder: see crnn models.")]
+Settings = Annotated[
+    list[str] | None,
+    Parameter(name="--set", negative="", help="Any value of a recipe: TABLE.KEY=VALUE, such as encoder.hidden=128."),
+]
+Format = Annotated[str, Parameter(help="Format of the data: auto, pairs, table, page, alto, pictures.")]
+
+
+def recipe_of(
+    name: str | None, *, data: str | None, model: str | None, settings: list[str] | None, train: Any, others: Any
+) -> Recipe:
+    """The recipe of a command: a TOML file or a task's name, then every option that was given."""
+    if name is None or name in TASKS:
+        values: dict[str, Any] = {"task": {"name": name or "transcribe"}}
+    elif name.endswith(".toml"):
+        values = as_dict(config.load(name))
+    else:
+        raise SettingsError(f"{name!r}", expected="a recipe (.toml) or a task", do=suggest(name, TASKS))
+    values.setdefault("data", {})
+    values.setdefault("train", {})
+    values["data"] = {**values["data"], **_given(others)}
+    values["train"] = {**values["train"], **_given(train)}
+    if data is not None:
+        values["data"]["train"] = data
+    if model is not None:
+        values["encoder"] = {"name": model}
+    return fill(Recipe, assign(values, settings or []), name or "command")
+
+
+def _given(options: Any) -> dict[str, Any]:
+    return {} if options is None else {k: v for k, v in dataclasses.asdict(options).items() if v is not None}
+
+
+def threads(count: int) -> None:
+    """Use ``count`` processor threads; 0 leaves torch's own choice."""
+    if count:
+        import torch
+
+        torch.set_num_threads(count)
+

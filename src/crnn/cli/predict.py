@@ -1,0 +1,130 @@
+"""``crnn predict``: answers for files nobody prepared."""
+
+from __future__ import annotations
+
+import json as _json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from crnn.cli.options import Format
+from crnn.cli.options import threads as use_threads
+
+
+def predict(
+    bundle: Annotated[str, Parameter(help="A run folder, a .safetensors file or zoo:NAME.")],
+    sources: Annotated[list[str], Parameter(help="Files or folders; - reads their names from standard input.")],
+    /,
+    *,
+    out: Annotated[
+        Path | None,
+        Parameter(help="Write the answers: .txt, .jsonl, .csv, or a folder for PAGE and ALTO files. [default: print]"),
+    ] = None,
+    json: Annotated[bool, Parameter(help="Print JSON lines: text, score, and each letter's place.", negative="")] = False,
+    csv: Annotated[bool, Parameter(help="Print CSV: file, text, score.", negative="")] = False,
+    format: Format = "auto",
+    batch_size: Annotated[int, Parameter(help="Samples in a batch.")] = 16,
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"], Parameter(help="Number format of the arithmetic.")
+    ] = "auto",
+    threads: Annotated[int, Parameter(help="Processor threads; 0 takes all.")] = 0,
+) -> int:
+    """Answer for files: pictures, folders of them, tables, PAGE and ALTO pages.
+
+    crnn predict zoo:typewritten scans/*.png
+    crnn predict runs/mine page.xml --out read/
+    find . -name '*.png' | crnn predict runs/mine - --csv > texts.csv
+    """
+    from crnn.deploy.predict import Predictor
+
+    use_threads(threads)
+    console = Console(stderr=True)
+    predictor = Predictor(bundle, precision=precision, batch_size=batch_size)
+    job = _Job(sources, format)
+    answers = job.answers(predictor)
+    if out is not None and out.suffix:
+        predictor.task.write(answers, out)
+    elif out is not None:
+        job.write_pages(list(answers), out)
+    else:
+        for answer in answers:
+            sys.stdout.write(_line(answer, json, csv))
+            sys.stdout.flush()
+    for error in job.left_out[:10]:
+        console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
+    if len(job.left_out) > 10:
+        console.print(f"left out: {len(job.left_out) - 10} more", style="yellow")
+    return 1 if job.left_out else 0
+
+
+class _Job:
+    """The samples of a command, and what had to be left out of them."""
+
+    def __init__(self, sources: list[str], format: str) -> None:
+        self.sources, self.format = sources, format
+        self.left_out: list[Any] = []
+
+    def samples(self) -> Iterator[Any]:
+        from crnn.data.formats import open_data
+        from crnn.errors import CrnnError
+
+        names = (line.rstrip("\n") for line in sys.stdin) if self.sources == ["-"] else iter(self.sources)
+        for name in names:
+            try:
+                folder = Path(name) if Path(name).is_dir() else Path(name).parent
+                for sample in open_data(name, self.format, self.left_out):
+                    yield replace(sample, id=str(folder / sample.id))
+            except CrnnError as error:
+                self.left_out.append(error)
+
+    def answers(self, predictor: Any) -> Iterator[Any]:
+        from crnn.errors import CrnnError
+
+        for answer in predictor.stream(self.samples()):
+            if isinstance(answer, CrnnError):
+                self.left_out.append(answer)
+            else:
+                yield answer
+
+    def write_pages(self, answers: list[Any], out: Path) -> None:
+        """A copy of each PAGE or ALTO file with the texts that were read, in the folder ``out``."""
+        from crnn.data.formats import alto, page, split_id
+        from crnn.errors import CrnnError, DataError
+
+        pages: dict[str, dict[str, Any]] = {}
+        for answer in answers:
+            file, line = split_id(answer.id)
+            if line is None:
+                raise DataError(
+                    "is a picture, not a line of a page",
+                    expected="PAGE or ALTO files, where the answers go to a folder",
+                    do="Write the answers to a file: --out texts.txt, .jsonl or .csv.",
+                    file=answer.id,
+                )
+            pages.setdefault(file, {})[line] = answer
+        for file, lines in pages.items():
+            source = Path(file)
+            try:
+                (page if page.recognise(source) else alto).write(source, lines, out / source.name)
+            except CrnnError as error:
+                self.left_out.append(error)
+
+
+def _line(answer: Any, as_json: bool, as_csv: bool) -> str:
+    if as_json:
+        row = {"id": answer.id, "text": answer.value, "score": round(answer.score, 4)}
+        row["letters"] = [asdict(part) for part in answer.parts]
+        return _json.dumps(row, ensure_ascii=False) + "\n"
+    if as_csv:
+        import csv
+        import io
+
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow([answer.id, answer.value, f"{answer.score:.4f}"])
+        return text.getvalue()
+    return f"{answer.id}\t{answer.value}\t{answer.score:.2f}\n"

@@ -1,0 +1,119 @@
+"""``crnn test``: the figures of a bundle on data with known answers."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from crnn.cli.options import Format
+from crnn.cli.options import threads as use_threads
+
+
+def test(
+    bundle: Annotated[str, Parameter(help="A run folder, a .safetensors file or zoo:NAME.")],
+    data: Annotated[str, Parameter(help="Folder or table with known answers, in any known format.")],
+    /,
+    *,
+    split: Annotated[
+        str | None, Parameter(help="Part of the data: train, valid or test. [default: test where there is one]")
+    ] = None,
+    format: Format = "auto",
+    json: Annotated[Path | None, Parameter(help="Write the figures as a results file.")] = None,
+    html: Annotated[Path | None, Parameter(help="Write a page with the worst samples first.")] = None,
+    name: Annotated[str | None, Parameter(help="Name of the results. [default: the JSON file's]")] = None,
+    predictions: Annotated[Path | None, Parameter(help="Write each answer: .txt, .jsonl or .csv.")] = None,
+    batch_size: Annotated[int, Parameter(help="Samples in a batch.")] = 16,
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"], Parameter(help="Number format of the arithmetic.")
+    ] = "auto",
+    threads: Annotated[int, Parameter(help="Processor threads; 0 takes all.")] = 0,
+) -> int:
+    """Test a bundle: error rates with 95 % intervals, a JSON of results, a page with the worst samples first.
+
+    crnn test runs/mine lines-test/ --html report.html
+    crnn test zoo:typewritten pages/ --json results/mine.json
+    """
+    from crnn.data.formats import open_data
+    from crnn.deploy.predict import Predictor
+    from crnn.errors import CrnnError, DataError
+    from crnn.train.evaluate import evaluate, write_page
+
+    use_threads(threads)
+    console = Console(stderr=True)
+    predictor = Predictor(bundle, precision=precision, batch_size=batch_size)
+    left_out: list[CrnnError] = []
+    samples = open_data(data, format, left_out)
+    splits = {s.split for s in samples}
+    part = split or ("test" if "test" in splits else None)
+    if part is not None:
+        samples = [s for s in samples if s.split == part]
+        if not samples:
+            found = ", ".join(sorted(map(str, splits)))
+            raise DataError(f"has no split {part!r} (it has {found})", expected="a split", do="Name one.", file=data)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        row = bar.add_task("testing", total=len(samples))
+        tested = evaluate(predictor, samples, progress=lambda: bar.advance(row))
+    for error in [*left_out, *tested.left_out][:5]:
+        console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
+    if (more := len(left_out) + len(tested.left_out) - 5) and more > 0:
+        console.print(f"left out: {more} more", style="yellow")
+    _print(tested, f"{bundle} on {data}" + (f" ({part})" if part else ""))
+    result = _result(predictor, tested, data, part or "all", name or (json.stem if json else Path(bundle).name))
+    if json is not None:
+        from crnn.train.report import write_json
+
+        write_json(json, result)
+    if html is not None:
+        summary = {"bundle": bundle, "data": data, "part": part or "all", "samples": len(tested.samples)}
+        summary |= {"left out": len(left_out) + len(tested.left_out), "model": result.model, "date": result.date}
+        write_page(html, tested, predictor, title=f"{predictor.task.name}: {Path(data).name}", summary=summary)
+        console.print(f"page: {html}", highlight=False)
+    if predictions is not None:
+        predictor.task.write(tested.predictions, predictions)
+    return 0
+
+
+def _print(tested: Any, title: str) -> None:
+    """The table of figures on standard output."""
+    explained, metrics = tested.report.details.get("figures", {}), tested.report.metrics
+    table = Table(title=f"{title}, {len(tested.samples):,} samples", title_justify="left")
+    for column, side in (("figure", "left"), ("value", "right"), ("95 % interval", "right"), ("meaning", "left")):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    for key, (label, meaning, unit) in explained.items():
+        if key not in metrics:
+            continue
+        factor, sign = (100, " %") if unit == "%" else (1, "")
+        low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
+        interval = f"{factor * low:.2f} to {factor * high:.2f}{sign}" if low is not None and high is not None else ""
+        table.add_row(label, f"{factor * metrics[key]:.2f}{sign}", interval, meaning)
+    Console().print(table)
+
+
+def _result(predictor: Any, tested: Any, data: str, part: str, name: str) -> Any:
+    import torch
+
+    from crnn.train.report import Result
+
+    card = predictor.bundle.card
+    return Result(
+        name=name,
+        task=predictor.task.name,
+        model=predictor.bundle.encoder["name"],
+        data=Path(data).name,
+        split=part,
+        metrics=tested.report.metrics,
+        baselines=tested.report.baselines,
+        command="crnn " + shlex.join(sys.argv[1:]),
+        seed=card.get("train", {}).get("seed", 0),
+        threads=torch.get_num_threads(),
+        precision=predictor.precision,
+        parameters=sum(p.numel() for p in predictor.net.parameters()),
+        train_seconds=card.get("train_seconds"),
+    )

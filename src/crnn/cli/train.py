@@ -1,0 +1,48 @@
+"""``crnn train``: from data to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from crnn.cli.options import Data, DataOptions, Model, Settings, TrainOptions, recipe_of
+
+
+def train(
+    recipe: Annotated[str | None, Parameter(help="A recipe (.toml) or a task, such as transcribe.")] = None,
+    *,
+    data: Data = None,
+    model: Model = None,
+    out: Annotated[Path | None, Parameter(help="Folder of the run. [default: runs/ and the recipe's name]")] = None,
+    start: Annotated[str | None, Parameter(help="Bundle to fine-tune: a run, a file or zoo:NAME.")] = None,
+    resume: Annotated[Path | None, Parameter(help="Folder of a stopped run to go on with; give nothing else.")] = None,
+    settings: Settings = None,
+    others: DataOptions | None = None,  # type: ignore[valid-type]
+    training: TrainOptions | None = None,  # type: ignore[valid-type]
+) -> None:
+    """Train a network on your data and keep its best bundle.
+
+    crnn train transcribe --data lines/ --out runs/mine
+    crnn train recipes/transcribe-handwriting.toml --data lines/ --epochs 20
+    crnn train --resume runs/mine
+    """
+    from crnn.config import Recipe
+    from crnn.train.fit import fit
+
+    console = Console(stderr=True)
+    if resume is not None:
+        path = fit(Recipe(), resume, resume=True, console=console)
+    else:
+        made = recipe_of(recipe, data=data, model=model, settings=settings, train=training, others=others)
+        out = out or _free(Path("runs") / Path(recipe or "transcribe").stem)
+        path = fit(made, out, start=start, console=console)
+    console.print(f"best bundle: {path}", highlight=False)
+
+
+def _free(path: Path) -> Path:
+    """``path``, or ``path-2`` and so on, the first that is not there."""
+    numbers = (path if i == 1 else path.with_name(f"{path.name}-{i}") for i in range(1, 10_000))
+    return next(p for p in numbers if not p.exists())

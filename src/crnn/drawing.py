@@ -1,0 +1,240 @@
+"""A drawing of a network as SVG: its layers from top to bottom beside their sizes, weights and arithmetic.
+
+Time runs to the right, space downwards, channels into depth; sizes are drawn on bent scales, so that a map of 1000
+steps and one of 125 fit one page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crnn.describe import Description, Row
+
+WIDTH, LEFT, ROOM = 800, 24, 290  # of the page, its margin, and what the widest map takes
+LAYER, SIZE, WEIGHTS, WORK = 366, 520, 690, WIDTH - LEFT  # the columns of text; numbers end at the last two
+CELLS, CELL = 7, 15  # cells drawn of a recurrent layer, and their height
+STYLE = """
+text { font: 12px Helvetica, Arial, sans-serif; fill: #1c2430; }
+.small { font-size: 11px; fill: #66707d; } .right { text-anchor: end; } .bold { font-weight: bold; }
+.line { stroke: #66707d; fill: none; } .tip { fill: #66707d; } .rule { stroke: #c3c9d1; } .ink { stroke: #8a93a0; }
+.input { fill: #f4f5f7; stroke: #66707d; } .conv { fill: #cfe0f3; stroke: #34608f; } .pool { fill: #f6d9b8; }
+.pool { stroke: #a8682a; } .recurrent { fill: #cfe8d5; stroke: #2f7d4a; } .linear { fill: #e2d6f0; stroke: #6b4a96; }
+.other, .norm { fill: #e6e6e6; stroke: #666; } .frame { fill: #2f7d4a; fill-opacity: .07; } .side { fill-opacity: .6; }
+.way { stroke: #2f7d4a; fill: none; } .waytip { fill: #2f7d4a; } .sees { fill: #d0342c; fill-opacity: .12; }
+.sees { stroke: #d0342c; } .red { fill: #b3261e; }
+@media (prefers-color-scheme: dark) {
+text { fill: #e8ebef; } .small { fill: #a3acb8; } .line, .ink { stroke: #a3acb8; } .tip { fill: #a3acb8; }
+.rule { stroke: #4b535e; } .input { fill: #2a2f37; stroke: #a3acb8; } .conv { fill: #24466b; stroke: #8db8e6; }
+.pool { fill: #6b4519; stroke: #e5b07a; } .recurrent { fill: #1f5132; stroke: #86cf9f; }
+.linear { fill: #46306a; stroke: #bfa3e6; } .other, .norm { fill: #3c3c3c; stroke: #aaa; }
+.way { stroke: #86cf9f; } .waytip { fill: #86cf9f; } .red { fill: #ff8a80; } }
+"""
+
+
+def draw(description: Description) -> str:
+    """The network as an SVG text; it needs no fonts or files and is readable on light and dark ground."""
+    page = _Page(description)
+    page.input()
+    for rows in _groups(description.rows):
+        page.add(rows)
+    return page.finish()
+
+
+def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Rows that are drawn as one: a convolution with its norm, the two directions of a recurrent layer."""
+    group: list[Row] = []
+    for row in rows:
+        normed = row.role == "norm" and group and group[-1].role in ("conv", "linear", "norm")
+        paired = row.direction == "backward" and group and group[-1].direction == "forward"
+        if group and not (normed or paired):
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
+
+
+@dataclass
+class _Page:
+    """Shapes and texts, from top to bottom."""
+
+    description: Description
+    shapes: list[str] = field(default_factory=list)
+    y: float = 58.0  # the lower edge of what is drawn
+    width: float = ROOM  # of what was drawn last
+    before: str = ""  # role of what was drawn last
+
+    def input(self) -> None:
+        """Heads of the columns, and the input with the window that one step of the last convolution sees."""
+        shape = self.description.totals.input
+        space = {0: "", 1: " × height", 2: " × height × width"}.get(len(shape) - 3, " × space")
+        for x, text, right in (
+            (LAYER, "layer", False),
+            (SIZE, f"time × channels{space}", False),
+            (WEIGHTS, "parameters", True),
+            (WORK, "multiply-adds", True),
+        ):
+            self.text(x, 24, text, "small right" if right else "small")
+        self.shapes.append(f'<path class="rule" d="M{LAYER} 32H{WORK}"/>')
+        height = _height(shape)
+        top = self.y = self.y - 10
+        self.block(shape, "input")
+        middle, left = top + _depth(shape) + height / 2, LEFT
+        self.shapes.append(f'<path class="ink" fill="none" d="{_scribble(left, middle, ROOM, height)}"/>')
+        self.text(LAYER, middle + 4, "input", "bold")
+        self.text(SIZE, middle + 4, _size(shape))
+        seen = max((r.field for r in self.description.rows if math.isfinite(r.field)), default=1)
+        if 1 < seen < shape[1]:
+            wide = max(3.0, ROOM * seen / shape[1])
+            x, face = left + ROOM / 2 - wide / 2, top + _depth(shape)
+            self.shapes.append(_rect(x, face, wide, height, "sees"))
+            below = "before the recurrence " if any(r.role == "recurrent" for r in self.description.rows) else ""
+            self.text(LAYER, middle + 20, f"{below}one step sees {seen:,.0f} steps of it", "small red")
+            self.y = max(self.y, middle + 24)
+
+    def add(self, rows: list[Row]) -> None:
+        first, last = rows[0], rows[-1]
+        shape = last.shape
+        if not shape:
+            self.y += 22
+            self.label(self.y, rows, f"{first.kind} (not used)")
+            return
+        width = self.wide(shape)
+        if first.role == "pool":
+            top, bottom = self.y + 5, self.y + 17
+            middle, a, b = LEFT + ROOM / 2, self.width / 2, width / 2
+            points = f"{middle - a},{top} {middle + a},{top} {middle + b},{bottom} {middle - b},{bottom}"
+            self.shapes.append(f'<polygon class="pool" points="{points}"/>')
+            self.label(top + 10, rows)
+            self.y, self.width, self.before = bottom, width, "pool"
+        elif first.role == "recurrent":
+            self.recurrent(rows, width)
+        else:
+            top = self.y + 14
+            self.arrow(top + _depth(shape) / 2)
+            self.y = top
+            self.block(shape, first.role, cells=first.role == "linear")
+            self.label(top + _depth(shape) + _height(shape) / 2 + 4, rows)
+
+    def recurrent(self, rows: list[Row], width: float) -> None:
+        """Cells in a row for each direction, arrows between them the way they go."""
+        top = self.y + 18
+        left = LEFT + ROOM / 2 - width / 2
+        self.arrow(top)
+        self.shapes.append(_rect(left - 10, top, width + 20, 8 + 25 * len(rows), "frame", round=8))
+        for i, row in enumerate(rows):
+            y = top + 8 + 25 * i
+            step = width / CELLS
+            side = step * 0.56
+            for n in range(CELLS):
+                x = left + step * (n + 0.5) - side / 2
+                self.shapes.append(_rect(x, y, side, CELL, "recurrent", round=4))
+                if n:
+                    self.way(x - step + side + 2, x - 2, y + CELL / 2, row.direction)
+            self.label(y + CELL / 2 + 4, [row])
+        self.y, self.width, self.before = top + 8 + 25 * len(rows), width, "recurrent"
+
+    def way(self, left: float, right: float, y: float, direction: str) -> None:
+        self.shapes.append(f'<path class="way" d="M{left:.1f} {y:.1f}H{right:.1f}"/>')
+        if direction in ("forward", "both"):
+            self.shapes.append(f'<path class="waytip" d="M{right + 1:.1f} {y:.1f}l-4 -2.8v5.6z"/>')
+        if direction in ("backward", "both"):
+            self.shapes.append(f'<path class="waytip" d="M{left - 1:.1f} {y:.1f}l4 -2.8v5.6z"/>')
+
+    def block(self, shape: tuple[int, ...], role: str, *, cells: bool = False) -> None:
+        """A box: face time × space, depth channels. ``cells`` parts it into steps."""
+        width, height, deep = self.wide(shape), _height(shape), _depth(shape)
+        left, face = LEFT + ROOM / 2 - width / 2, self.y + deep
+        right, bottom = left + width, face + height
+        roof = f"M{left:.1f} {face:.1f}l{deep:.1f} {-deep:.1f}h{width:.1f}l{-deep:.1f} {deep:.1f}z"
+        wall = f"M{right:.1f} {face:.1f}l{deep:.1f} {-deep:.1f}v{height:.1f}l{-deep:.1f} {deep:.1f}z"
+        self.shapes += [f'<path class="{role} side" d="{roof}"/>', f'<path class="{role} side" d="{wall}"/>']
+        self.shapes.append(_rect(left, face, width, height, role))
+        if cells:
+            lines = (f"M{left + width * n / CELLS:.1f} {face:.1f}v{height:.1f}" for n in range(1, CELLS))
+            self.shapes.append(f'<path class="{role}" d="{"".join(lines)}"/>')
+        self.y, self.width, self.before = bottom, width, role
+
+    def arrow(self, end: float) -> None:
+        x = LEFT + ROOM / 2
+        self.shapes.append(f'<path class="line" d="M{x} {self.y + 2:.1f}V{end - 5:.1f}"/>')
+        self.shapes.append(f'<path class="tip" d="M{x} {end:.1f}l-3.2 -6h6.4z"/>')
+
+    def label(self, y: float, rows: list[Row], kind: str | None = None) -> None:
+        """The layer's line in the table."""
+        self.text(LAYER, y, kind or " + ".join(row.kind for row in rows))
+        self.text(SIZE, y, _size(rows[-1].shape))
+        weights, work = sum(r.parameters for r in rows), sum(r.multiply_adds for r in rows)
+        self.text(WEIGHTS, y, f"{weights:,}" if weights else "–", "right")
+        self.text(WORK, y, short(work) if work else "–", "right")
+
+    def text(self, x: float, y: float, text: str, style: str = "") -> None:
+        style = f' class="{style}"' if style else ""
+        self.shapes.append(f'<text{style} x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>')
+
+    def wide(self, shape: tuple[int, ...]) -> float:
+        steps = shape[1] if len(shape) > 2 else 1
+        return max(70.0, ROOM * min(1.0, steps / self.description.totals.input[1]) ** 0.35)
+
+    def finish(self) -> str:
+        totals = self.description.totals
+        y = self.y + 22
+        self.shapes.append(f'<path class="rule" d="M{LAYER} {y:.1f}H{WORK}"/>')
+        self.text(LAYER, y + 20, "whole network", "bold")
+        self.text(SIZE, y + 20, f"{short(totals.bytes)}B of weights")
+        self.text(WEIGHTS, y + 20, f"{totals.parameters:,}", "right bold")
+        self.text(WORK, y + 20, short(totals.multiply_adds), "right bold")
+        title = f"A network of {totals.parameters:,} parameters"
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 36:.0f}" width="{WIDTH}" role="img">'
+        return "\n".join([head, f"<title>{title}</title>", f"<style>{STYLE}</style>", *self.shapes, "</svg>", ""])
+
+
+def _height(shape: tuple[int, ...]) -> float:
+    """Of a map's face, from the (geometric) mean of its space."""
+    space = shape[3:]
+    return 8 + 5.2 * math.sqrt(math.prod(space) ** (1 / len(space))) if space else 13.0
+
+
+def _depth(shape: tuple[int, ...]) -> float:
+    return 2 + 1.6 * math.log2(max(1, shape[2] if len(shape) > 2 else shape[-1]))
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(f"{n:,}" for n in shape[1:])
+
+
+def _rect(x: float, y: float, width: float, height: float, style: str, round: float = 0) -> str:
+    corner = f' rx="{round}"' if round else ""
+    return f'<rect class="{style}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"{corner}/>'
+
+
+def _scribble(left: float, middle: float, width: float, height: float) -> str:
+    """A line that stands for whatever the input is: writing, a wave, a series."""
+    count = 160
+    points = []
+    for n in range(count + 1):
+        t = n / count
+        wave = 0.55 * math.sin(49 * t) + 0.3 * math.sin(91 * t + 1) + 0.25 * math.sin(23 * t + 2)
+        x = left + 12 + (width - 24) * t + 3 * math.cos(98 * t)
+        points.append((x, middle - wave * height * 0.3))
+    start = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+    return start + "".join(f"L{x:.1f} {y:.1f}" for _, (x, y) in pairwise(points))
+
+
+def short(number: float) -> str:
+    """A large number in three figures.
+
+    >>> short(589_824_000)
+    '590 M'
+    """
+    for size, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            value = number / size
+            return f"{value:.{max(0, 2 - int(math.log10(value)))}f} {sign}"
+    return f"{number:.0f} "

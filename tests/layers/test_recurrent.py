@@ -1,0 +1,107 @@
+"""Recurrence on padded batches: the numbers and gradients of packed sequences in torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from crnn.layers import Recurrent, mask, zero_padding
+from crnn.layers.recurrent import CELLS, Cell
+
+LENGTHS = torch.tensor([4, 9, 1, 7])
+
+
+def twins(cell: Cell, layers: int, both: bool) -> tuple[Recurrent, Any]:
+    """Ours, and torch's module with the same weights."""
+    ours = Recurrent(5, 6, layers=layers, cell=cell, bidirectional=both)
+    theirs = CELLS[cell](5, 6, num_layers=layers, batch_first=True, bidirectional=both)
+    with torch.no_grad():
+        for name, value in named(ours):
+            getattr(theirs, name).copy_(value)
+    return ours, theirs
+
+
+def named(ours: Recurrent) -> list[tuple[str, Tensor]]:
+    """Our weights under torch's names."""
+    pairs = []
+    for i, layer in enumerate(ours.layers):
+        suffix = f"_l{i // ours.ways}" + "_reverse" * (i % ours.ways)
+        pairs += [(name.removesuffix("_l0") + suffix, value) for name, value in layer.named_parameters()]
+    return pairs
+
+
+def packed(theirs: nn.Module, x: Tensor) -> tuple[Tensor, Any]:
+    y, state = theirs(pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False))
+    return pad_packed_sequence(y, batch_first=True)[0], state
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("both", [True, False])
+def test_equals_packed_sequences(cell: Cell, layers: int, both: bool) -> None:
+    ours, theirs = twins(cell, layers, both)
+    assert ours.outputs == 6 * (1 + both)
+    x = torch.randn(4, 9, 5)
+    here, there = x.clone().requires_grad_(), x.clone().requires_grad_()
+    y, expected = ours(here, None, LENGTHS)[0], packed(theirs, there)[0]
+    torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-6)
+    assert torch.equal(y, zero_padding(y, LENGTHS, axis=1)), "padding comes out zero"
+
+    slope = torch.randn_like(y)
+    (y * slope).sum().backward()
+    (expected * slope).sum().backward()
+    assert here.grad is not None and there.grad is not None
+    torch.testing.assert_close(here.grad, there.grad, rtol=1e-4, atol=1e-6)
+    assert not here.grad[~mask(LENGTHS, 9)].any()
+    for name, value in named(ours):
+        torch.testing.assert_close(value.grad, getattr(theirs, name).grad, rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_alone_equals_in_a_batch_whatever_stands_in_the_padding(both: bool) -> None:
+    layer = Recurrent(5, 6, layers=2, bidirectional=both)
+    x = torch.where(mask(LENGTHS, 9)[:, :, None], torch.randn(4, 9, 5), 99.0)
+    y, _ = layer(x, None, LENGTHS)
+    for row, given, length in zip(y, x, LENGTHS.tolist(), strict=True):
+        torch.testing.assert_close(row[None, :length], layer(given[None, :length])[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_pieces_with_carried_state_equal_the_whole(cell: Cell) -> None:
+    layer = Recurrent(5, 6, layers=2, cell=cell)
+    x = torch.randn(2, 9, 5)
+    whole, _ = layer(x)
+    state, pieces = None, []
+    for start, stop in ((0, 4), (4, 5), (5, 9)):
+        y, state = layer(x[:, start:stop], state)
+        pieces.append(y)
+    torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_both_directions_have_no_state_to_go_on_from() -> None:
+    assert Recurrent(5, 6, bidirectional=True)(torch.randn(2, 3, 5))[1] is None
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_state_of_a_padded_sample_is_that_of_its_last_true_step(cell: Cell) -> None:
+    ours, theirs = twins(cell, 2, False)
+    x = torch.randn(4, 9, 5)
+    _, state = ours(x, None, LENGTHS)
+    _, expected = packed(theirs, x)
+    assert state is not None
+    last = [s[0] if cell == "lstm" else s for s in state]
+    torch.testing.assert_close(torch.cat(last), expected[0] if cell == "lstm" else expected, rtol=1e-5, atol=1e-6)
+
+
+def test_dropout_stands_between_layers_only() -> None:
+    x = torch.randn(2, 9, 5)
+    one = Recurrent(5, 6, dropout=0.9)
+    assert torch.equal(one(x)[0], one(x)[0])
+    two = Recurrent(5, 6, layers=2, dropout=0.9)
+    assert not torch.equal(two(x)[0], two(x)[0])
+    two.eval()
+    assert torch.equal(two(x)[0], two(x)[0])
