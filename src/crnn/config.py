@@ -31,7 +31,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings:
-    """What to learn from; the command line's ``--data`` takes precedence."""
+    """What to learn from."""
 
     train: str | None = None
     """Folder or table; one that names splits (train, valid, test) serves all three."""
@@ -77,8 +77,8 @@ class TrainSettings:
     """Processor threads of the arithmetic; 0 takes all."""
     augment: bool = True
     """Vary the training samples."""
-    device: str = "auto"
-    """auto, cpu or gpu."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where the arithmetic is done; auto takes a GPU if there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,7 +135,7 @@ class _Watch(TorchFunctionMode):
     def __init__(self, net: nn.Module, x: Tensor, space: int) -> None:
         super().__init__()
         self.net, self.space = net, space
-        self.start = _Sight(1, Fraction(1), x.shape[1])
+        self.start = _Sight(1.0, Fraction(1), x.shape[1])
         self.sights = WeakTensorKeyDictionary()
         self.sights[x] = self.start
         self.seen: dict[nn.Module, _Seen] = {}
@@ -222,9 +222,9 @@ def _look(module: nn.Module, before: _Sight, inside: _Sight, y: Tensor, over_tim
         kernel, stride, dilation = (_first(getattr(m, n, 1)) for n in ("kernel_size", "stride", "dilation"))
         if isinstance(m, convolutions._ConvTransposeNd):
             reach = -(-(dilation * (kernel - 1) + 1) // stride)
-            return _Sight(before.field + (reach - 1) * before.stride, before.stride / stride, y.shape[2])
+            return _Sight(before.field + float((reach - 1) * before.stride), before.stride / stride, y.shape[2])
         reach = dilation * (kernel - 1)
-        return _Sight(before.field + reach * before.stride, before.stride * stride, y.shape[2])
+        return _Sight(before.field + float(reach * before.stride), before.stride * stride, y.shape[2])
     if isinstance(m, ADAPTIVE) and over_time and y.shape[2] != before.steps:
         return _Sight(math.inf, before.stride * Fraction(before.steps, max(1, y.shape[2])), y.shape[2])
     return inside
@@ -262,7 +262,7 @@ def _rows(net: nn.Module, watch: _Watch) -> Iterator[Row]:
         seen = watch.seen.get(module, _Seen(watch.start))
         leaf = next(module.children(), None) is None
         if own or seen.multiply_adds or (leaf and seen.changes_shape):
-            role = next((role for classes, role in ROLES if isinstance(module, classes)), "other")
+            role: Role = next((role for classes, role in ROLES if isinstance(module, classes)), "other")
             direction = _direction(module, module in backward) if role == "recurrent" else ""
             yield Row(
                 names.get(module, "") or type(module).__name__,

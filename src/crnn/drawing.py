@@ -10,19 +10,19 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crnn.describe import Description, Row
 
-WIDTH, LEFT, ROOM = 800, 24, 290  # of the page, its margin, and what the widest map takes
-LAYER, SIZE, WEIGHTS, WORK = 366, 520, 690, WIDTH - LEFT  # the columns of text; numbers end at the last two
+WIDTH, LEFT, ROOM = 944, 56, 290  # of the page, its margin, and what the widest map takes
+LAYER, SIZE, WEIGHTS, WORK = 412, 628, 828, WIDTH - 16  # the columns of text; numbers end at the last two
 CELLS, CELL = 7, 15  # cells drawn of a recurrent layer, and their height
 STYLE = """
 text { font: 12px Helvetica, Arial, sans-serif; fill: #1c2430; }
 .small { font-size: 11px; fill: #66707d; } .right { text-anchor: end; } .bold { font-weight: bold; }
-.line { stroke: #66707d; fill: none; } .tip { fill: #66707d; } .rule { stroke: #c3c9d1; } .ink { stroke: #8a93a0; }
+.line { stroke: #66707d; fill: none; } .tip { fill: #66707d; } .rule { stroke: #c3c9d1; }
+.ink { stroke: #66707d; fill: none; }
 .input { fill: #f4f5f7; stroke: #66707d; } .conv { fill: #cfe0f3; stroke: #34608f; } .pool { fill: #f6d9b8; }
 .pool { stroke: #a8682a; } .recurrent { fill: #cfe8d5; stroke: #2f7d4a; } .linear { fill: #e2d6f0; stroke: #6b4a96; }
 .other, .norm { fill: #e6e6e6; stroke: #666; } .frame { fill: #2f7d4a; fill-opacity: .07; } .side { fill-opacity: .6; }
@@ -66,9 +66,8 @@ class _Page:
 
     description: Description
     shapes: list[str] = field(default_factory=list)
-    y: float = 58.0  # the lower edge of what is drawn
+    y: float = 48.0  # the lower edge of what is drawn
     width: float = ROOM  # of what was drawn last
-    before: str = ""  # role of what was drawn last
 
     def input(self) -> None:
         """Heads of the columns, and the input with the window that one step of the last convolution sees."""
@@ -82,21 +81,22 @@ class _Page:
         ):
             self.text(x, 24, text, "small right" if right else "small")
         self.shapes.append(f'<path class="rule" d="M{LAYER} 32H{WORK}"/>')
-        height = _height(shape)
-        top = self.y = self.y - 10
+        height, left, top = _height(shape), LEFT, self.y
         self.block(shape, "input")
-        middle, left = top + _depth(shape) + height / 2, LEFT
-        self.shapes.append(f'<path class="ink" fill="none" d="{_scribble(left, middle, ROOM, height)}"/>')
+        middle = top + _depth(shape) + height / 2
+        self.shapes.append(f'<path class="ink" d="{_scribble(left + 12, middle, ROOM - 24, height)}"/>')
         self.text(LAYER, middle + 4, "input", "bold")
         self.text(SIZE, middle + 4, _size(shape))
         seen = max((r.field for r in self.description.rows if math.isfinite(r.field)), default=1)
         if 1 < seen < shape[1]:
             wide = max(3.0, ROOM * seen / shape[1])
-            x, face = left + ROOM / 2 - wide / 2, top + _depth(shape)
-            self.shapes.append(_rect(x, face, wide, height, "sees"))
-            below = "before the recurrence " if any(r.role == "recurrent" for r in self.description.rows) else ""
-            self.text(LAYER, middle + 20, f"{below}one step sees {seen:,.0f} steps of it", "small red")
+            self.shapes.append(_rect(left + (ROOM - wide) / 2, top + _depth(shape), wide, height, "sees"))
+            which = "each step before the recurrence" if self.recurs() else "each last step"
+            self.text(LAYER, middle + 20, f"{which} sees {seen:,.0f} of these steps", "small red")
             self.y = max(self.y, middle + 24)
+
+    def recurs(self) -> bool:
+        return any(math.isinf(row.field) for row in self.description.rows)
 
     def add(self, rows: list[Row]) -> None:
         first, last = rows[0], rows[-1]
@@ -112,12 +112,12 @@ class _Page:
             points = f"{middle - a},{top} {middle + a},{top} {middle + b},{bottom} {middle - b},{bottom}"
             self.shapes.append(f'<polygon class="pool" points="{points}"/>')
             self.label(top + 10, rows)
-            self.y, self.width, self.before = bottom, width, "pool"
+            self.y, self.width = bottom, width
         elif first.role == "recurrent":
             self.recurrent(rows, width)
         else:
             top = self.y + 14
-            self.arrow(top + _depth(shape) / 2)
+            self.arrow(top - 1)
             self.y = top
             self.block(shape, first.role, cells=first.role == "linear")
             self.label(top + _depth(shape) + _height(shape) / 2 + 4, rows)
@@ -127,18 +127,18 @@ class _Page:
         top = self.y + 18
         left = LEFT + ROOM / 2 - width / 2
         self.arrow(top)
-        self.shapes.append(_rect(left - 10, top, width + 20, 8 + 25 * len(rows), "frame", round=8))
+        self.shapes.append(_rect(left - 10, top, width + 20, 8 + 25 * len(rows), "frame", radius=8))
         for i, row in enumerate(rows):
             y = top + 8 + 25 * i
             step = width / CELLS
             side = step * 0.56
             for n in range(CELLS):
                 x = left + step * (n + 0.5) - side / 2
-                self.shapes.append(_rect(x, y, side, CELL, "recurrent", round=4))
+                self.shapes.append(_rect(x, y, side, CELL, "recurrent", radius=4))
                 if n:
                     self.way(x - step + side + 2, x - 2, y + CELL / 2, row.direction)
             self.label(y + CELL / 2 + 4, [row])
-        self.y, self.width, self.before = top + 8 + 25 * len(rows), width, "recurrent"
+        self.y, self.width = top + 8 + 25 * len(rows), width
 
     def way(self, left: float, right: float, y: float, direction: str) -> None:
         self.shapes.append(f'<path class="way" d="M{left:.1f} {y:.1f}H{right:.1f}"/>')
@@ -159,7 +159,10 @@ class _Page:
         if cells:
             lines = (f"M{left + width * n / CELLS:.1f} {face:.1f}v{height:.1f}" for n in range(1, CELLS))
             self.shapes.append(f'<path class="{role}" d="{"".join(lines)}"/>')
-        self.y, self.width, self.before = bottom, width, role
+        self.text(right + deep + 5, bottom - deep / 2 + 3, f"{shape[2] if len(shape) > 2 else shape[-1]:,}", "small")
+        if len(shape) > 3:
+            self.text(left - 5, face + height / 2 + 4, "×".join(map(str, shape[3:])), "small right")
+        self.y, self.width = bottom, width
 
     def arrow(self, end: float) -> None:
         x = LEFT + ROOM / 2
@@ -209,22 +212,24 @@ def _size(shape: tuple[int, ...]) -> str:
     return " × ".join(f"{n:,}" for n in shape[1:])
 
 
-def _rect(x: float, y: float, width: float, height: float, style: str, round: float = 0) -> str:
-    corner = f' rx="{round}"' if round else ""
+def _rect(x: float, y: float, width: float, height: float, style: str, radius: float = 0) -> str:
+    corner = f' rx="{radius}"' if radius else ""
     return f'<rect class="{style}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"{corner}/>'
 
 
 def _scribble(left: float, middle: float, width: float, height: float) -> str:
-    """A line that stands for whatever the input is: writing, a wave, a series."""
-    count = 160
-    points = []
-    for n in range(count + 1):
-        t = n / count
-        wave = 0.55 * math.sin(49 * t) + 0.3 * math.sin(91 * t + 1) + 0.25 * math.sin(23 * t + 2)
-        x = left + 12 + (width - 24) * t + 3 * math.cos(98 * t)
-        points.append((x, middle - wave * height * 0.3))
-    start = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    return start + "".join(f"L{x:.1f} {y:.1f}" for _, (x, y) in pairwise(points))
+    """Three words in no known script, which stand for whatever the input is."""
+    path = []
+    for start, stop in ((0.0, 0.3), (0.36, 0.6), (0.66, 1.0)):
+        count = round(300 * (stop - start))
+        for n in range(count + 1):
+            t = start + (stop - start) * n / count
+            turn = 2 * math.pi * 26 * t
+            rise = 0.13 + 0.15 * max(0.0, math.sin(39 * t)) ** 2
+            x = left + width * t - 4 * math.sin(turn)
+            y = middle + height * (0.12 - rise * (1 - math.cos(turn)) * 0.9 + 0.08)
+            path.append(f"{'L' if n else 'M'}{x:.1f} {y:.1f}")
+    return "".join(path)
 
 
 def short(number: float) -> str:

@@ -17,7 +17,7 @@ know."""
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was found. ``file`` is a sample's id or a file (``None``: the data as a whole), ``sentence`` goes
-    on after it, ``do`` says what to do about it."""
+    on after it; ``do`` says what to do about it, ``expected`` what should have been there."""
 
     severity: Severity
     kind: str
@@ -25,18 +25,19 @@ class Finding:
     sentence: str
     do: str = ""
     split: str | None = None
+    expected: str = ""
 
     @classmethod
     def of(cls, error: CrnnError, kind: str, *, file: str | None = None, split: str | None = None) -> Finding:
         """An error as a finding.
 
         >>> from crnn.errors import DataError
-        >>> Finding.of(DataError("holds 0 bytes", expected="a picture", do="Copy it.", file="a.png"), "unreadable")
-        Finding(severity='error', kind='unreadable', file='a.png', sentence='holds 0 bytes; expected a picture', \
-do='Copy it.', split=None)
+        >>> found = Finding.of(DataError("holds 0 bytes", expected="a picture", do="Copy it.", file="a.png"), "bad")
+        >>> found.file, found.sentence, found.do
+        ('a.png', 'holds 0 bytes', 'Copy it.')
         """
         name = file if file is not None else None if error.file is None else str(error.file)
-        return cls("error", kind, name, f"{error.given}; expected {error.expected}", error.do, split)
+        return cls("error", kind, name, error.given, error.do, split, error.expected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
 from rich.console import Console
-from rich.padding import Padding
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from crnn.cli.options import Data, DataOptions, Model, Settings, recipe_of
+from crnn.config import Recipe
 from crnn.files import write_aside
 
 if TYPE_CHECKING:
-    from crnn.config import Recipe
+    from crnn.bundle import Bundle
     from crnn.findings import Finding
     from crnn.train.check import Checked
 
@@ -29,7 +31,35 @@ HEADINGS = {
 }
 
 
-def check(recipe: Recipe, console: Console, *, most: int = 20, out: Path | None = None, bundle: Any = None) -> int:
+def check(
+    recipe: Annotated[str | None, Parameter(help="A recipe (.toml) or a task, such as transcribe.")] = None,
+    *,
+    data: Data = None,
+    model: Model = None,
+    start: Annotated[str | None, Parameter(help="Bundle to fine-tune: a run, a file or zoo:NAME.")] = None,
+    most: Annotated[int, Parameter(help="Findings of each kind that are shown.")] = 20,
+    all: Annotated[bool, Parameter(help="Show all findings.", negative="")] = False,
+    out: Annotated[Path | None, Parameter(help="Write all findings as JSON lines.")] = None,
+    settings: Settings = None,
+    others: DataOptions = None,  # type: ignore[valid-type]
+) -> int:
+    """Look at data before training: unreadable files, odd letters, wrong pairs, doubles, leaks between splits.
+
+    crnn check transcribe --data lines/
+    crnn check recipes/transcribe-handwriting.toml --data lines/ --all --out findings.jsonl
+    """
+    made = recipe_of(recipe, data=data, model=model, settings=settings, train=None, others=others)
+    bundle = None
+    if start is not None:
+        from crnn.bundle import load
+
+        bundle = load(start)
+    return report(made, Console(), most=0 if all else most, out=out, bundle=bundle)
+
+
+def report(
+    recipe: Recipe, console: Console, *, most: int = 20, out: Path | None = None, bundle: Bundle | None = None
+) -> int:
     """Check the data of ``recipe`` and say on ``console`` what was found: 1 if training would fail, else 0.
 
     ``most`` findings of a kind are shown, 0 shows all; ``out`` gets every one as JSON lines. ``bundle`` is the one to
@@ -63,18 +93,18 @@ def check(recipe: Recipe, console: Console, *, most: int = 20, out: Path | None 
 
 
 def _print_figures(summary: Mapping[str, Any], console: Console) -> None:
+    """A column for each split, a row for each figure."""
     splits: Mapping[str, Mapping[str, Any]] = summary["splits"]
-    names = list(dict.fromkeys(name for figures in splits.values() for name in figures))
-    if not names:
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("")
-    for name in names:
-        middle = any(isinstance(figures.get(name), tuple) for figures in splits.values())
-        table.add_column(f"{name}\nleast / median / most" if middle else name, justify="right", vertical="bottom")
-    for split, figures in splits.items():
-        table.add_row(split, *(_number(figures.get(name, "")) for name in names))
-    console.print(table)
+    for split in splits:
+        table.add_column(split, justify="right")
+    for name in dict.fromkeys(name for figures in splits.values() for name in figures):
+        values = [figures.get(name, "") for figures in splits.values()]
+        label = f"{name} (least / median / most)" if any(isinstance(v, tuple) for v in values) else name
+        table.add_row(label, *map(_number, values))
+    if splits:
+        console.print(table)
     for name, value in summary.items():
         if name != "splits":
             console.print(f"{name}: {_number(value)}", highlight=False, markup=False)
@@ -89,36 +119,46 @@ def _number(value: Any) -> str:
 def _print_kind(kind: str, findings: Sequence[Finding], most: int, console: Console) -> None:
     """A kind with its count, its advice (once, if it is the same for all) and the first of its findings."""
     shown = findings[:most] if most > 0 else findings
-    advice = {finding.do for finding in findings}
     heading = Text.assemble("  ", (_plain(kind), "bold"), f" ({len(findings):,})")
-    if len(advice) == 1 and (do := advice.pop()):
-        heading.append(f": {_plain(do)}")
-    console.print(heading, highlight=False)
+    common = len({_advice(finding) for finding in findings}) == 1
+    if common:
+        heading.append(f": {_advice(findings[0])}")
+    console.print(heading, highlight=False, soft_wrap=True)
     for finding in shown:
-        line = Text(_plain(finding.file), style="cyan") if finding.file is not None else Text("the data")
-        line.append(f" {_plain(finding.sentence)}", style="default")
-        if len(advice) > 1:
-            line.append(f". {_plain(finding.do)}", style="default")
-        console.print(Padding(line, (0, 0, 0, 4)), highlight=False)
+        name = "the data" if finding.file is None else finding.file
+        line = Text.assemble("    ", (_plain(name), "cyan"), f" {_plain(finding.sentence)}")
+        if not common:
+            line.append(f". {_advice(finding)}")
+        console.print(line, highlight=False, soft_wrap=True)
     if len(shown) < len(findings):
         console.print(f"    and {len(findings) - len(shown):,} more (--all shows them)", style="dim", highlight=False)
 
 
+def _advice(finding: Finding) -> str:
+    return _plain(f"Expected: {finding.expected}. {finding.do}" if finding.expected else finding.do)
+
+
 def _verdict(checked: Checked) -> str:
     """Whether training would work, and what to do first."""
-    first = next((f for f in checked.findings if f.severity != "note"), None)
-    then = f" First: {first.do or 'look at ' + first.kind}" if first is not None else ""
+    first = _first(checked.findings)
+    advice = "" if first is None else f" First ({first.kind}): {first.do}"
     if checked.fails:
-        return f"Training would fail: {'; '.join(checked.reasons)}.{then}"
+        return f"Training would fail: {'; '.join(checked.reasons)}.{advice}"
     splits = checked.summary["splits"]
+    said = f"Training would work: {splits['train']['usable']:,} samples to learn from, "
+    said += f"{splits['valid']['usable']:,} to choose the best network by"
+    if first is None:
+        return f"{said}; nothing looks wrong."
     counts = Counter(finding.severity for finding in checked.findings)
-    said = f"Training would work: {splits['train']['usable']:,} samples to learn from, {splits['valid']['usable']:,} "
-    said += "to choose by"
-    if not counts["error"] and not counts["warning"]:
-        return f"{said}; nothing is wrong with them."
     found = [f"{counts[s]:,} {s}{'s' if counts[s] > 1 else ''}" for s in ("error", "warning") if counts[s]]
-    assert first is not None
-    return f"{said}, with {' and '.join(found)}. First ({first.kind}): {first.do}"
+    return f"{said}; {' and '.join(found)}.{advice}"
+
+
+def _first(findings: Sequence[Finding]) -> Finding | None:
+    """What to look at first: errors before warnings, what holds for the whole before what is most frequent."""
+    worst = [f for f in findings if f.severity == findings[0].severity and f.severity != "note"]
+    counts = Counter(f.kind for f in worst)
+    return max(worst, key=lambda f: (f.file is None, counts[f.kind]), default=None)
 
 
 def _plain(text: str) -> str:

@@ -25,7 +25,8 @@ def options_of(cls: type, skip: tuple[str, ...] = ()) -> Any:
             text = Parameter(help=f"{texts[f.name]} [{default}]" if default else texts[f.name], show_default=False)
             fields.append((f.name, Annotated[hints[f.name] | None, text], dataclasses.field(default=None)))
     made = dataclasses.make_dataclass(f"{cls.__name__}Options", fields, kw_only=True, frozen=True)
-    return Annotated[made, Parameter(name="*", group=Group((cls.__doc__ or "").split("\n")[0].rstrip(".")))]
+    made.__module__ = __name__  # cyclopts takes a class of the standard library for a plain value
+    return Annotated[made | None, Parameter(name="*", group=Group((cls.__doc__ or "").split("\n")[0].rstrip(".")))]
 
 
 TrainOptions = options_of(TrainSettings)

@@ -20,8 +20,8 @@ def train(
     start: Annotated[str | None, Parameter(help="Bundle to fine-tune: a run, a file or zoo:NAME.")] = None,
     resume: Annotated[Path | None, Parameter(help="Folder of a stopped run to go on with; give nothing else.")] = None,
     settings: Settings = None,
-    others: DataOptions | None = None,  # type: ignore[valid-type]
-    training: TrainOptions | None = None,  # type: ignore[valid-type]
+    others: DataOptions = None,  # type: ignore[valid-type]
+    training: TrainOptions = None,  # type: ignore[valid-type]
 ) -> None:
     """Train a network on your data and keep its best bundle.
 

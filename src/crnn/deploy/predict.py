@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +22,7 @@ from crnn.types import Batch, Prediction, Region, Sample
 
 Source = Path | Region | np.ndarray | Any
 """What can be read: a path, a part of a page, an array or a picture of Pillow's."""
+Answer = Prediction | CrnnError
 
 
 class Predictor:
@@ -30,9 +32,13 @@ class Predictor:
     >>> read("line.png").value                                  # doctest: +SKIP
     'Anders Celsius'
 
-    ``stream`` answers any number of samples: it reads ahead in threads, sorts a window of samples by length so that
-    batches hold little padding, and yields in the order given. A sample that cannot be read yields its error.
+    ``stream`` answers any number of samples. It sorts a window of them by length, so that batches hold little padding,
+    gives each batch whole to one thread, from its files to its answers, and yields in the order given: cores that work
+    side by side on batches of their own wait for nobody, unlike cores that share every small operation. A sample that
+    cannot be read yields its error.
     """
+
+    WINDOW = 16  # batches that are sorted together
 
     def __init__(
         self,
@@ -40,57 +46,90 @@ class Predictor:
         *,
         precision: Precision = "auto",
         batch_size: int = 16,
-        readers: int = 2,
         device: str = "cpu",
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
         self.task, self.kind = self.bundle.task, self.bundle.kind
         self.net = fold(self.bundle.net.eval()).to(device)
         self.device, self.precision = device, resolve(precision, device)
-        self.batch_size, self.readers = batch_size, readers
+        self.batch_size = batch_size
 
     def __call__(self, source: str | Source | Sequence[str | Source]) -> Any:
         """The ``Prediction`` of one source, or a list of them for a list. Raises where one cannot be read."""
         many = isinstance(source, (list, tuple))
-        answers = []
-        for answer in self.stream(_sample(s) for s in (source if many else [source])):
+        samples = [_sample(s) for s in (source if many else [source])]
+        answers = list(self.stream(samples)) if len(samples) > 1 else self._answer(samples)
+        for answer in answers:
             if isinstance(answer, CrnnError):
                 raise answer
-            answers.append(answer)
         return answers if many else answers[0]
 
-    def stream(self, samples: Iterable[Sample]) -> Iterator[Prediction | CrnnError]:
+    def stream(self, samples: Iterable[Sample]) -> Iterator[Answer]:
         """An answer for each sample, in order. Places of parts are in pixels of the source."""
         samples = iter(samples)
-        window = 16 * self.batch_size
-        with ThreadPoolExecutor(self.readers) as pool:
-            ahead = self._read(pool, islice(samples, window))
-            while ahead:
-                here, ahead = ahead, self._read(pool, islice(samples, window))
-                yield from self._answer(here)
+        threads = torch.get_num_threads() if self.device == "cpu" else 1
+        windows: deque[_Window] = deque()
+        try:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                while window := list(islice(samples, self.WINDOW * self.batch_size)):
+                    windows.append(_Window(self, window, pool))
+                    if len(windows) > 1:  # the threads have the next window while this one is handed out
+                        yield from windows.popleft().answers()
+                while windows:
+                    yield from windows.popleft().answers()
+        finally:
+            torch.set_num_threads(threads)
 
-    def _read(self, pool: ThreadPoolExecutor, samples: Iterable[Sample]) -> list[tuple[Sample, Future]]:
-        return [(sample, pool.submit(self._decode, sample)) for sample in samples]
+    def _answer(self, samples: Sequence[Sample]) -> list[Answer]:
+        """The answers of one batch."""
+        read = [self._read(sample) for sample in samples]
+        good = [i for i, r in enumerate(read) if not isinstance(r, CrnnError)]
+        answers: list[Any] = list(read)
+        if good:
+            inputs = pad([read[i][0] for i in good])  # type: ignore[index]
+            batch = Batch(tuple(samples[i].id for i in good), inputs).to(self.device)
+            with torch.inference_mode(), autocast(self.precision, self.device):
+                predictions = self.task.predict(self.net, batch)
+            for i, prediction in zip(good, predictions, strict=True):
+                answers[i] = _in_source(prediction, read[i][1])  # type: ignore[index]
+        return answers
 
-    def _decode(self, sample: Sample) -> tuple[np.ndarray, float] | CrnnError:
+    def _read(self, sample: Sample) -> tuple[np.ndarray, float] | CrnnError:
+        """The input of one sample, and how many of its columns one pixel of the source became."""
         try:
             x, scale = self.kind.decode_scaled(sample.x)
             return self.kind.finish(x), scale
         except CrnnError as error:
             return error
 
-    def _answer(self, window: list[tuple[Sample, Future]]) -> Iterator[Prediction | CrnnError]:
-        read = [future.result() for _, future in window]
-        answers: list[Any] = [r if isinstance(r, CrnnError) else None for r in read]
-        order = sorted((i for i, a in enumerate(answers) if a is None), key=lambda i: len(read[i][0]))
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            batch = Batch(tuple(window[i][0].id for i in rows), pad([read[i][0] for i in rows])).to(self.device)
-            with torch.inference_mode(), autocast(self.precision, self.device):
-                predictions = self.task.predict(self.net, batch)
-            for i, prediction in zip(rows, predictions, strict=True):
-                answers[i] = _in_source(prediction, read[i][1])
-        yield from answers
+
+class _Window:
+    """Samples that are sorted and answered together."""
+
+    def __init__(self, predictor: Predictor, samples: list[Sample], pool: ThreadPoolExecutor) -> None:
+        size = predictor.batch_size
+        order = sorted(range(len(samples)), key=lambda i: _steps(predictor, samples[i]))
+        self.rows = [order[start : start + size] for start in range(0, len(order), size)]
+        self.jobs: list[Future[list[Answer]]] = [
+            pool.submit(predictor._answer, [samples[i] for i in rows]) for rows in self.rows
+        ]
+
+    def answers(self) -> Iterator[Answer]:
+        """All answers, in the order of the samples."""
+        done = [
+            pair
+            for rows, job in zip(self.rows, self.jobs, strict=True)
+            for pair in zip(rows, job.result(), strict=True)
+        ]
+        return (answer for _, answer in sorted(done, key=lambda pair: pair[0]))
+
+
+def _steps(predictor: Predictor, sample: Sample) -> int:
+    """Input steps of ``sample`` from its file's header; 0 if it has none, which reading it will explain."""
+    try:
+        return predictor.kind.steps(sample.x)
+    except CrnnError:
+        return 0
 
 
 def _sample(source: str | Source) -> Sample:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from crnn.layers.norm import BatchNorm
 from crnn.layers.padding import keep, out_length, zero_padding
 
-CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
 class ConvBlock(nn.Module):
@@ -49,7 +50,7 @@ class ConvBlock(nn.Module):
         y = self.conv(x)
         if lengths is not None:
             lengths = self.out_lengths(lengths)
-            y = y * keep(y, lengths, axis=2)
+            y = y.mul_(keep(y, lengths, axis=2))  # in place: a convolution's gradient does not need its output
         if self.norm is not None:
             y = self.norm(y, lengths)
         return (y if self.activation is None else self.activation(y)), lengths

@@ -33,10 +33,8 @@ def zero_padding(x: Tensor, lengths: Tensor | None, *, axis: int) -> Tensor:
 def at_least(x: Tensor, lengths: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """``x`` ``(batch, time, ...)``, zero in its padding, with every sample shorter than ``steps`` made that long by
     zeros; so a network whose pools would leave nothing of a tiny sample gives its shortest answer."""
-    if torch.onnx.is_in_onnx_export():
-        missing = steps - 1  # an exported graph cannot choose by size; more padding changes nothing
-    else:
-        missing = max(0, steps - x.shape[1])
+    # an exported graph cannot choose by size, and more padding changes nothing
+    missing = steps - 1 if torch.onnx.is_in_onnx_export() else max(0, steps - x.shape[1])
     if missing:
         x = F.pad(x, (0, 0) * (x.dim() - 2) + (0, missing))
     return x, lengths.clamp(min=steps)

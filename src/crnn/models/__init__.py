@@ -11,7 +11,7 @@ from crnn.models.crnn_htr import CRNNHTR
 from crnn.models.crnn_vgg import CRNNVGG
 from crnn.types import Features, Level, Seq
 
-MODELS = {"crnn": CRNN, "crnn_vgg": CRNNVGG, "crnn_htr": CRNNHTR}
+MODELS: dict[str, Any] = {"crnn": CRNN, "crnn_vgg": CRNNVGG, "crnn_htr": CRNNHTR}
 
 
 class Encoder(Protocol):

@@ -23,9 +23,9 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = ConvBlock(channels, channels, activation=nn.ReLU())
+        self.first = ConvBlock(channels, channels, activation=nn.ReLU(inplace=True))
         self.second = ConvBlock(channels, channels)
-        self.activation = nn.ReLU()
+        self.activation = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         y, _ = self.first(x, lengths)
@@ -65,7 +65,7 @@ class CRNN(nn.Module):
         stages: list[nn.Module] = []
         width = spec.channels
         for channels, blocks, stride in zip(s.channels, s.blocks, time_strides, strict=True):
-            stages.append(ConvBlock(width, channels, stride=(stride, 2), activation=nn.ReLU()))
+            stages.append(ConvBlock(width, channels, stride=(stride, 2), activation=nn.ReLU(inplace=True)))
             stages += [Residual(channels) for _ in range(blocks)]
             width = channels
         self.stages = nn.ModuleList(stages)

@@ -31,14 +31,15 @@ def doubts(seen: Sequence[Seen], clean: Callable[[str], str]) -> Iterator[Findin
         if by := _moved(inputs[block], letters[block]):
             astray.update(block.tolist())
             first, last = (seen[i].sample for i in (block[0], block[-1]))
-            said = f"and those after it to {last.id} would fit the texts of their {by} ones much better"
+            said = f"and all to {last.id} have lengths that fit the texts {by} theirs much better"
             do = "Find the text that is missing or surplus, or the picture; from there on all are one off."
             yield Finding("warning", "texts moved by one", first.id, said, do, seen[block[0]].split)
     for i, ratio in _outliers(seen, inputs, letters):
         if i not in astray:
             s, text = seen[i], clean(seen[i].sample.y)
             count = "one letter" if len(text) == 1 else f"{len(text)} letters"
-            said = f"has {100 * ratio:.0f} % of the length that is usual for {count} ({_short(text)!r})"
+            much = f"{ratio:.1f} times" if ratio > 1 else f"only {100 * ratio:.0f} % of"
+            said = f"has {much} the length that is usual for {count} ({_short(text)!r})"
             do = "Check that the text belongs to it, and that neither is cut off."
             yield Finding("warning", "length does not fit the text", s.sample.id, said, do, s.split)
 
@@ -63,12 +64,12 @@ def _blocks(seen: Sequence[Seen]) -> Iterator[np.ndarray]:
 
 
 def _moved(inputs: np.ndarray, letters: np.ndarray) -> str | None:
-    """"next" or "previous" where the texts of those fit much better than the own ones."""
+    """Either "after" or "before", where the texts there fit much better than the own ones."""
     own = _misfit(inputs[1:-1], letters[1:-1])
     later, earlier = _misfit(inputs[:-1], letters[1:]), _misfit(inputs[1:], letters[:-1])
     best = min(later, earlier)
     if own - best > 0.06 and best < 0.55 * own:
-        return "next" if later <= earlier else "previous"
+        return "after" if later <= earlier else "before"
     return None
 
 
@@ -91,8 +92,8 @@ def _outliers(seen: Sequence[Seen], inputs: np.ndarray, letters: np.ndarray) -> 
     off = rate - usual
     spread = 1.4826 * np.median(abs(off))
     limit = max(np.log(2.2), 6 * spread) + 1 / letters  # margins make short texts vary more
-    for i in np.flatnonzero(abs(off) > limit):
-        yield int(i), float(np.exp(off[i]))
+    for i in np.flatnonzero(abs(off) > limit).tolist():
+        yield i, float(np.exp(off[i]))
 
 
 def _short(text: str) -> str:

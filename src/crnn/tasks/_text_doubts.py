@@ -21,8 +21,10 @@ ALIKE = dict(
     )
 )
 """Cyrillic and Greek letters that look like a Latin one."""
-SIGNS = {"’": "'", "ʼ": "'", "‐": "-", "‑": "-", "−": "-", "º": "°", "µ": "μ"}
+SIGNS = {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "−": "-", "º": "°", "µ": "μ"}
 """Signs that look like another."""
+MISREAD = re.compile(r"[ÂÃÄÅ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€|\u00e2\u0080")
+"""What the two or three bytes of a letter in UTF-8 look like in Latin-1 or Windows-1252."""
 MARKUP = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#x?[0-9a-fA-F]+);")
 
 
@@ -32,6 +34,7 @@ def doubts(seen: Sequence[Seen], alphabet: Alphabet) -> Doubts:
         *_unusable(seen, alphabet),
         *_steps(seen, alphabet),
         *pairing.doubts([s for s in seen if s.usable], alphabet.clean),
+        *_direction(seen, alphabet),
         *_repeated(seen, alphabet),
         *(finding for s in seen if isinstance(s.sample.y, str) for finding in _text(s, alphabet)),
         *_alike(seen, alphabet),
@@ -73,6 +76,18 @@ def _steps(seen: Sequence[Seen], alphabet: Alphabet) -> Iterator[Finding]:
         yield Finding("note", "many time steps a letter", None, said, do)
 
 
+def _direction(seen: Sequence[Seen], alphabet: Alphabet) -> Iterator[Finding]:
+    """Whether right-to-left was set for texts that know nothing of it."""
+    if alphabet.direction == "rtl" and not any(_leftward(s.sample.y) for s in seen if isinstance(s.sample.y, str)):
+        said = "have no letter that is written from right to left, where task.direction is rtl"
+        yield Finding("warning", "left-to-right letters", None, said, "Set task.direction to ltr.")
+
+
+def _leftward(text: str) -> list[str]:
+    """The letters of ``text`` that are written from right to left."""
+    return [] if text.isascii() else [c for c in text if unicodedata.bidirectional(c) in ("R", "AL")]
+
+
 def _repeated(seen: Sequence[Seen], alphabet: Alphabet) -> Iterator[Finding]:
     """One text for very many samples: of a third of all, or of two in a hundred if it is a long one."""
     texts = [alphabet.clean(s.sample.y) for s in seen if isinstance(s.sample.y, str)]
@@ -105,15 +120,14 @@ def _text(s: Seen, alphabet: Alphabet) -> Iterator[Finding]:
     if "\ufffd" in text:
         do = "Export the texts again, as UTF-8."
         yield finding("warning", "damaged text", f"has a sign that stands for a lost letter ({text!r})", do)
-    elif _misread(text):
+    elif MISREAD.search(raw):
         said = f"seems to be UTF-8 that was read as Latin-1 ({text!r})"
         yield finding("warning", "damaged text", said, "Export the texts again, as UTF-8.")
     if MARKUP.search(text):
         said = f"has a letter written as HTML ({text!r})"
         yield finding("warning", "markup", said, "Export plain text.")
-    rightward = [c for c in text if unicodedata.bidirectional(c) in ("R", "AL")]
-    if alphabet.direction == "ltr" and rightward:
-        said = f"has letters that are written from right to left ({_name(rightward[0])})"
+    if alphabet.direction == "ltr" and (leftward := _leftward(text)):
+        said = f"has letters that are written from right to left ({_name(leftward[0])})"
         yield finding("warning", "right-to-left letters", said, "Set task.direction to rtl.")
     if alphabet.unicode == "none":
         if not unicodedata.is_normalized("NFC", text):
@@ -121,22 +135,15 @@ def _text(s: Seen, alphabet: Alphabet) -> Iterator[Finding]:
             yield finding("warning", "several spellings of a letter", said, "Set task.unicode to NFC.")
     elif normalise(raw, "none") != text:
         said = f"is not written in {alphabet.unicode} and is put into it ({text!r})"
-        yield finding("note", f"texts not in {alphabet.unicode}", said, "Nothing.")
+        yield finding("note", f"texts not in {alphabet.unicode}", said, "Nothing needs to be done.")
     if raw != normalise(raw, "none"):
         said = f"has spaces at its ends, or several in a row, or a tab; they are read as one ({raw!r})"
-        yield finding("note", "surplus spaces", said, "Nothing.")
+        yield finding("note", "surplus spaces", said, "Nothing needs to be done.")
 
 
 def _joiner(letter: str, text: str) -> bool:
     """Whether ``letter`` is a joiner where scripts need it (Persian, Indic): between letters that are not Latin."""
     return letter in "\u200c\u200d" and any(ord(c) >= 0x590 for c in text if c.isalpha())
-
-
-def _misread(text: str) -> bool:
-    try:
-        return text.encode("cp1252").decode("utf-8") != text
-    except UnicodeError:
-        return False
 
 
 def _alike(seen: Sequence[Seen], alphabet: Alphabet) -> Iterator[Finding]:
@@ -207,7 +214,7 @@ def _figures(seen: Sequence[Seen], alphabet: Alphabet) -> dict[str, dict[str, fl
         if used:
             figures[split] = {
                 "letters": sum(letters for letters, _ in used),
-                "letters a line": median(letters for letters, _ in used),
+                "letters a text": float(median(letters for letters, _ in used)),
                 "steps a letter": median(steps / letters for letters, steps in used),
             }
     return figures
@@ -215,5 +222,5 @@ def _figures(seen: Sequence[Seen], alphabet: Alphabet) -> dict[str, dict[str, fl
 
 def _name(letter: str) -> str:
     """A letter so that it can be told from those that look like it."""
-    shown = letter if letter.isprintable() and not unicodedata.combining(letter) else ""
-    return f"{shown!r} (U+{ord(letter):04X} {unicodedata.name(letter, 'without a name')})".removeprefix("'' ")
+    code = f"U+{ord(letter):04X} {unicodedata.name(letter, 'without a name')}"
+    return f"{letter!r} ({code})" if letter.isprintable() and not unicodedata.combining(letter) else code

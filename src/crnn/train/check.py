@@ -64,20 +64,20 @@ def check(
         net = _network(recipe, parts["train"], bundle)
     except DataError as error:
         findings = (Finding.of(error, "no data to learn from"), *_left_out(left_out))
-        return Checked(findings, {"splits": {}}, (f"{error.given} (expected {error.expected})",))
+        return Checked(findings, {"splits": {}}, (f"{error.file or 'the data'} {error.given}",))
     looks = _look(net.kind, [s for samples in parts.values() for s in samples], progress)
     seen = _see(net, parts, looks)
     doubts = net.task.doubts(seen)
     findings = (
         *_left_out(left_out),
-        *_of_looks(seen, looks),
         *_of_groups(recipe, parts),
         *_doubles(seen, looks, net.task.truth),
+        *_of_looks(seen, looks),
         *doubts.findings,
     )
-    splits = {split: {**_figures(seen, split, net.kind.unit), **doubts.figures.get(split, {})} for split in parts}
+    splits = {split: {**_figures(seen, split, net), **doubts.figures.get(split, {})} for split in parts}
     return Checked(
-        tuple(sorted(findings, key=lambda f: SEVERITIES.index(f.severity))),
+        tuple(sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.file is not None))),
         {"splits": splits, **doubts.whole},
         tuple(_reasons(seen, len(left_out))),
     )
@@ -155,7 +155,7 @@ def _see(net: Bundle, parts: Parts, looks: Sequence[Look | CrnnError]) -> list[S
 
 
 def _left_out(errors: Iterable[CrnnError]) -> Iterator[Finding]:
-    return (Finding.of(error, "no sample can be made of it") for error in errors)
+    return (Finding.of(error, "left out while reading") for error in errors)
 
 
 def _of_looks(seen: Sequence[Seen], looks: Sequence[Look | CrnnError]) -> Iterator[Finding]:
@@ -178,7 +178,7 @@ def _of_groups(recipe: Recipe, parts: Parts) -> Iterator[Finding]:
         one = len(counts) == 1 and all(s.group for s in parts["train"])
         how = "; they are of one group with the rest, and figures will flatter" if one else ""
         said = f"have no validation part: {len(parts['valid'])} of {len(parts['train']) + len(parts['valid'])} "
-        do = "Nothing, or name the splits (train, valid, test) for figures that can be compared."
+        do = "Nothing needs to be done; name the splits (train, valid, test) for figures that can be compared."
         yield Finding("note", "no validation part", None, f"{said}samples of train are held out{how}", do)
         if one:
             return
@@ -215,13 +215,14 @@ def _doubles(
             earlier.append(s)
 
 
-def _figures(seen: Sequence[Seen], split: str, unit: str) -> dict[str, Any]:
+def _figures(seen: Sequence[Seen], split: str, net: Bundle) -> dict[str, Any]:
+    """Figures of a split. In a test, all that can be decoded and has an answer is usable, though it may go wrong."""
     own = [s for s in seen if s.split == split]
-    inputs = [s.inputs for s in own if s.inputs is not None]
-    figures: dict[str, Any] = {"samples": len(own), "usable": sum(s.usable for s in own)}
-    figures["groups"] = len({s.sample.group for s in own if s.sample.group is not None})
-    if inputs:
-        figures[unit] = (min(inputs), int(median(inputs)), max(inputs))
+    groups = {s.sample.group for s in own if s.sample.group is not None}
+    usable = sum(s.usable or (split == "test" and s.inputs is not None and bool(net.task.truth(s.sample))) for s in own)
+    figures: dict[str, Any] = {"samples": len(own), "usable": usable, "groups": len(groups)}
+    if inputs := [s.inputs for s in own if s.inputs is not None]:
+        figures[net.kind.unit] = (min(inputs), int(median(inputs)), max(inputs))
     return figures
 
 

@@ -16,7 +16,9 @@ PAGE_HEIGHT = 400  # pixels; a single line is rarely scanned this high
 LEAST_SIZE = (4, 12)  # pixels; below, no letter can be made out
 
 
-def look(x: np.ndarray, *, size: tuple[int, int], ink: Ink, polarity: Literal["auto", "dark", "light"] = "auto") -> Look:
+def look(
+    x: np.ndarray, *, size: tuple[int, int], ink: Ink, polarity: Literal["auto", "dark", "light"] = "auto"
+) -> Look:
     """What ``x``, uint8 ``(height, width)`` as decoded without turning light ink dark, says of a picture of ``size``
     (width, height). ``ink`` is what it seems to be, ``polarity`` what the settings say."""
     if ink == "light" or (ink == "unsure" and polarity == "light"):
@@ -24,7 +26,7 @@ def look(x: np.ndarray, *, size: tuple[int, int], ink: Ink, polarity: Literal["a
     shape = (*_shape(*size), *_polarity(ink, polarity))
     if blank := _blank(x):
         return Look(x.shape[1], None, (blank, *shape))
-    digest = blake2b(np.ascontiguousarray(x), digest_size=16, salt=x.shape[1].to_bytes(8, "little")).digest()
+    digest = blake2b(x.tobytes(), digest_size=16, salt=x.shape[1].to_bytes(8, "little")).digest()
     return Look(x.shape[1], digest, shape)
 
 
@@ -67,7 +69,7 @@ def _polarity(ink: Ink, setting: str) -> Iterator[Finding]:
             "light ink on dark paper",
             None,
             "seems to be light ink on dark paper and is turned around",
-            "Nothing, if that is so; else set input.polarity to dark.",
+            "Nothing needs to be done if that is so; else set input.polarity to dark.",
         )
     elif setting != "auto" and ink not in (setting, "unsure"):
         yield Finding(

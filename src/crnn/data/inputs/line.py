@@ -48,7 +48,7 @@ class Line:
         self.settings = settings
         self.spec = InputSpec("line", 1, (settings.height,))
 
-    def steps(self, source: Path | Region) -> int:
+    def steps(self, source: Source) -> int:
         """Columns that ``source`` will have, from the picture's header alone."""
         width, height = _size(source)
         return self._width(width, height, source)
@@ -189,8 +189,12 @@ def _grey(source: Source) -> tuple[Image.Image, int]:
     return picture, picture.width
 
 
-def _size(source: Path | Region) -> tuple[int, int]:
+def _size(source: Source) -> tuple[int, int]:
     """Width and height of what will be cut or read."""
+    if isinstance(source, Image.Image):
+        return source.size
+    if isinstance(source, np.ndarray):
+        return (source.shape[1], source.shape[0]) if source.ndim > 1 else (1, 1)
     if isinstance(source, Region):
         left, top, right, bottom = _box(source, *_size(source.page))
         return right - left, bottom - top

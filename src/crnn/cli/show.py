@@ -1,0 +1,221 @@
+"""``crnn models`` and ``crnn show``: what networks there are, and what one is made of."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from crnn.cli.options import Settings
+from crnn.errors import SettingsError
+from crnn.registry import suggest
+
+if TYPE_CHECKING:
+    from crnn.bundle import Bundle
+    from crnn.describe import Description
+
+TABLES = ("encoder", "input")
+OUTPUTS = 80
+ROOM_FOR_NAMES = 110  # columns of a screen
+Screen = Annotated[Console | None, Parameter(parse=False)]
+
+
+def models(console: Screen = None) -> None:
+    """The encoders there are, with what they read and their size."""
+    import torch
+
+    from crnn.models import MODELS
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, caption_justify="left")
+    table.caption = f"Parameters with {OUTPUTS} outputs, at the height of input that the model was made for."
+    table.add_column("model", no_wrap=True)
+    table.add_column("reads")
+    table.add_column("height", justify="right")
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("")
+    for name, model in MODELS.items():
+        with torch.device("meta"):  # sizes without numbers
+            net = _fresh(name).net
+        parameters = sum(p.numel() for p in net.parameters())
+        height = str(getattr(model, "height", ""))
+        table.add_row(name, ", ".join(model.accepts), height, f"{parameters:,}", _summary(name))
+    (console or Console()).print(table)
+
+
+def show(
+    name: Annotated[str, Parameter(help="A model, a run folder, a .safetensors file or zoo:NAME.")],
+    /,
+    *,
+    height: Annotated[int | None, Parameter(help="Height of the input. [default: what the model was made for]")] = None,
+    outputs: Annotated[int, Parameter(help="Outputs of the head, the blank among them.")] = OUTPUTS,
+    steps: Annotated[int, Parameter(help="Time steps of a typical input: columns of a line.")] = 1000,
+    svg: Annotated[Path | None, Parameter(help="Write a drawing of the network.")] = None,
+    settings: Settings = None,
+    console: Screen = None,
+) -> None:
+    """A network layer by layer: sizes, parameters, multiply-adds, receptive field, stride; and a drawing.
+
+    crnn show crnn_vgg --height 32 --outputs 37
+    crnn show runs/mine --svg network.svg
+    """
+    from crnn.describe import describe
+    from crnn.drawing import draw
+    from crnn.files import write_aside
+    from crnn.models import MODELS
+
+    console = console or Console()
+    if name in MODELS:
+        bundle = _fresh(name, height=height, outputs=outputs, settings=settings)
+        facts = {"model": _summary(name), **_values(bundle.encoder)}
+    else:
+        bundle = _trained(name, height, settings)
+        facts = _card(bundle)
+    description = describe(bundle, bundle.kind.spec, steps)
+    console.print(name, style="bold", markup=False, highlight=False)
+    console.print(_facts(facts))
+    console.print(_layers(description, console.width))
+    if svg is not None:
+        with write_aside(svg) as file:
+            file.write(draw(description))
+        console.print(f"drawing: {svg}", markup=False, highlight=False)
+
+
+def _fresh(
+    name: str, *, height: int | None = None, outputs: int = OUTPUTS, settings: list[str] | None = None
+) -> Bundle:
+    """The model ``name`` with the transcriber's head for that many outputs."""
+    from crnn.bundle import build
+    from crnn.config import assign
+    from crnn.models import MODELS
+    from crnn.tasks.transcribe import Transcribe
+
+    if outputs < 2:
+        raise SettingsError(
+            f"outputs is {outputs}", expected="2 or more: the blank and a letter", do="Raise --outputs."
+        )
+    model = MODELS[name]
+    tables: dict[str, Any] = {"encoder": {"name": name}, "input": {"name": model.accepts[0]}}
+    height = getattr(model, "height", None) if height is None else height
+    if height is not None:
+        tables["input"]["height"] = height
+    tables = assign(tables, settings or [])
+    if unknown := set(tables) - set(TABLES):
+        table = min(unknown)
+        raise SettingsError(f"--set {table}", expected="a value of encoder or input", do=suggest(table, TABLES))
+    letters = "".join(chr(0x4E00 + i) for i in range(outputs - 1))
+    return build(Transcribe.restore(Transcribe.Settings(), {"letters": letters}), tables["input"], tables["encoder"])
+
+
+def _trained(name: str, height: int | None, settings: list[str] | None) -> Bundle:
+    from crnn.bundle import load
+    from crnn.models import MODELS
+
+    path = Path(name)
+    if not (name.startswith("zoo:") or path.exists() or path.suffix or len(path.parts) > 1):
+        raise SettingsError(
+            f"{name!r} is neither a model nor a file", expected="a model or a bundle", do=suggest(name, MODELS)
+        )
+    if height is not None or settings:
+        raise SettingsError(
+            f"{name} is a trained network, whose sizes are fixed",
+            expected="no --height and no --set",
+            do="Leave them out, or show the model: crnn models.",
+        )
+    return load(name)
+
+
+def _summary(name: str) -> str:
+    """What the model's file says of itself in its first line."""
+    from crnn.models import MODELS
+
+    text = (sys.modules[MODELS[name].__module__].__doc__ or "").split("\n")[0]
+    return text.removeprefix(f"{name}: ")
+
+
+def _card(bundle: Bundle) -> dict[str, str]:
+    """What a bundle says of itself."""
+    card = dict(bundle.card)
+    facts = {"model": f"{bundle.encoder['name']}: {_summary(bundle.encoder['name'])}", **_values(bundle.encoder)}
+    facts["task"] = bundle.task.name
+    if (alphabet := getattr(bundle.task, "alphabet", None)) is not None:
+        facts["alphabet"] = f"{len(alphabet):,} letters, {alphabet.unicode}, {alphabet.direction}"
+    figures = card.get("valid") or {}
+    if figures:
+        text = bundle.task.say(figures) if set(bundle.task.figures) <= set(figures) else _join(figures)
+        facts["validation"] = text
+    for key in ("test", "data", "source", "licence", "samples", "epoch", "train_seconds", "started"):
+        if card.get(key):
+            value = card[key]
+            facts[key.replace("_", " ")] = _join(value) if isinstance(value, Mapping) else str(value)
+    facts.setdefault("licence", "not given")
+    return facts
+
+
+def _values(encoder: Mapping[str, Any]) -> dict[str, str]:
+    return {"settings": _join({key: value for key, value in encoder.items() if key != "name"})}
+
+
+def _join(values: Mapping[str, Any]) -> str:
+    def say(value: Any) -> str:
+        if isinstance(value, (list, tuple)):
+            return "-".join(map(say, value))
+        if isinstance(value, float):
+            return f"{value:.4g}"
+        return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+    return ", ".join(f"{key} {say(value)}" for key, value in values.items())
+
+
+def _facts(facts: Mapping[str, str]) -> Table:
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    for key, value in facts.items():
+        table.add_row(Text(key, style="dim"), Text(value))
+    return table
+
+
+def _layers(description: Description, width: int) -> Table:
+    """The table of layers, ending in the sums; on a narrow screen without the layers' names."""
+    from crnn.drawing import short
+
+    totals, named = description.totals, width >= ROOM_FOR_NAMES
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_footer=True, caption_justify="left")
+    if named:
+        table.add_column("layer", "whole network")
+    table.add_column("kind", f"{short(totals.bytes)}B of weights")
+    table.add_column("time×channels" + ("\n×space" if len(totals.input) > 3 else ""))
+    for head, foot in (
+        ("parameters", f"{totals.parameters:,}"),
+        ("million\nmult-adds", _millions(totals.multiply_adds)),
+        ("sees", ""),
+        ("stride", ""),
+    ):
+        table.add_column(head, foot, justify="right", no_wrap=True)
+    table.add_row(*["input"][:named], "" if named else "input", _shape(totals.input))
+    for row in description.rows:
+        sees = "∞" if math.isinf(row.field) else f"{row.field:,.0f}"
+        weights = f"{row.parameters:,}" if row.parameters else ""
+        work = _millions(row.multiply_adds) if row.multiply_adds else ""
+        cells = (row.kind, _shape(row.shape) or "not used", weights, work, sees, str(row.stride))
+        table.add_row(*[escape(row.name)][:named], *cells)
+    table.caption = (
+        "Sizes are time × space, for one sample. sees: input steps that one step of the layer sees; stride: input "
+        "steps from one to the next."
+    )
+    return table
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape[1:]))
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1e6:,.2f}"

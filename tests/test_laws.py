@@ -1,0 +1,398 @@
+"""The laws that every entry of the registries keeps; whoever adds an entry adds nothing here (see ``conftest.py``).
+
+Training (overfit, resume) is in ``test_laws_training.py``, what users are told in ``test_laws_messages.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from crnn import bundle as bundles
+from crnn.bundle import Bundle, build
+from crnn.config import documented
+from crnn.data.collate import collate
+from crnn.data.formats import FORMATS, open_data
+from crnn.data.inputs import INPUTS
+from crnn.deploy.predict import Predictor
+from crnn.errors import CrnnError
+from crnn.layers import BatchNorm, Recurrent, mask
+from crnn.models import MODELS
+from crnn.tasks import TASKS
+from crnn.types import Batch, Features, InputSpec, Level, Sample, Seq
+
+LENGTHS = [47, 90, 61, 33]
+NORMS = (BatchNorm, nn.modules.batchnorm._BatchNorm)
+Tiny = Callable[..., Bundle]
+Made = Callable[[str], Path]
+every_model = pytest.mark.parametrize("model", list(MODELS))
+every_task = pytest.mark.parametrize("task", list(TASKS))
+
+
+def pieces(net: Bundle, lengths: list[int] = LENGTHS, filling: float = 99.0) -> Seq:
+    """Random inputs, ``filling`` behind their lengths."""
+    spec, steps = net.kind.spec, torch.tensor(lengths)
+    x = torch.rand(len(lengths), max(lengths), spec.channels, *spec.space)
+    inside = mask(steps, max(lengths)).view(len(lengths), max(lengths), *[1] * (x.dim() - 2))
+    return Seq(torch.where(inside, x, filling), steps)
+
+
+def batch_of(net: Bundle, folder: Path, filling: float = 0.0, extra: int = 0) -> Batch:
+    """Real samples of a made set, targets and all, with ``extra`` steps of padding."""
+    samples = [replace(s, x=net.kind.finish(net.kind.decode(s.x))) for s in open_data(folder)[:9:2]]
+    batch = collate([net.task.encode(s) for s in samples]).batch
+    assert batch is not None
+    x = F.pad(batch.inputs.x, (0, 0) * (batch.inputs.x.dim() - 2) + (0, extra))
+    inside = mask(batch.inputs.lengths, x.shape[1]).view(*x.shape[:2], *[1] * (x.dim() - 2))
+    return replace(batch, inputs=Seq(torch.where(inside, x, filling), batch.inputs.lengths))
+
+
+def wake(net: nn.Module, inputs: Seq) -> None:
+    """Statistics that are not the initial ones, as after training; then ``eval()``."""
+    net.train()
+    with torch.no_grad():
+        net(inputs)
+    net.eval()
+
+
+def only_norms_train(net: nn.Module) -> nn.Module:
+    """Training without dropout."""
+    net.eval()
+    for module in net.modules():
+        if isinstance(module, NORMS):
+            module.train()
+    return net
+
+
+# 1 padding
+
+
+@every_model
+@every_task
+def test_padding_alone_equals_in_a_batch_whatever_stands_in_it(model: str, task: str, tiny: Tiny) -> None:
+    made = tiny(model, task)
+    inputs = pieces(made)
+    wake(made.net, inputs)
+    with torch.no_grad():
+        y, lengths = made.net(inputs)
+        for i, length in enumerate(LENGTHS):
+            alone, found = made.net(Seq(inputs.x[i : i + 1, :length], inputs.lengths[i : i + 1]))
+            assert found.item() == lengths[i].item() == alone.shape[1]
+            torch.testing.assert_close(y[i : i + 1, : alone.shape[1]], alone, rtol=1e-5, atol=1e-5)
+
+
+@every_model
+@every_task
+def test_padding_changes_neither_loss_nor_predictions(model: str, task: str, tiny: Tiny, made: Made) -> None:
+    net = tiny(model, task)
+    plain, padded = batch_of(net, made(task)), batch_of(net, made(task), filling=99.0, extra=50)
+    wake(net.net, plain.inputs)
+    with torch.no_grad():
+        torch.testing.assert_close(net.task.loss(net.net, padded), net.task.loss(net.net, plain), rtol=1e-5, atol=1e-5)
+        for one, other in zip(*(net.task.predict(net.net, b) for b in (plain, padded)), strict=True):
+            assert (one.id, one.value, len(one.parts)) == (other.id, other.value, len(other.parts))
+            assert one.score == pytest.approx(other.score, abs=1e-5)
+
+
+@every_model
+def test_padding_enters_no_statistic_in_training(model: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tiny(model)
+    inputs = pieces(made)
+    net, alone = only_norms_train(made.net), only_norms_train(copy.deepcopy(made.net))
+    with torch.no_grad():
+        y, lengths = net(inputs)
+    expected = side_by_side(alone, inputs, monkeypatch)
+    for row, length, there in zip(y, lengths.tolist(), expected, strict=True):
+        torch.testing.assert_close(row[None, :length], there, rtol=1e-4, atol=2e-5)
+    for name, value in net.state_dict().items():
+        torch.testing.assert_close(value, alone.state_dict()[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+def side_by_side(net: nn.Module, inputs: Seq, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """``net`` on each sample alone, without any padding, except that batch normalisation sees all samples at once: one
+    thread a sample, which wait for each other at each normalisation. This is what training on a batch means."""
+    count = len(inputs.lengths)
+    barrier, seen, answers = threading.Barrier(count, timeout=60), [torch.empty(0)] * count, [torch.empty(0)] * count
+    mine = threading.local()
+
+    def normalise(norm: Any, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        assert x.shape[0] == 1 and (lengths is None or lengths.tolist() == [x.shape[2]]), "nothing is padded"
+        seen[mine.index] = x
+        barrier.wait()
+        places = torch.cat([s.movedim(1, -1).flatten(0, -2) for s in seen])
+        if mine.index == 0:
+            norm.running_mean.lerp_(places.mean(0), norm.momentum)
+            norm.running_var.lerp_(places.var(0), norm.momentum)
+        barrier.wait()
+        return F.batch_norm(x, places.mean(0), places.var(0, correction=0), norm.weight, norm.bias, False, 0, norm.eps)
+
+    def run(i: int) -> None:
+        mine.index = i
+        try:
+            with torch.no_grad():
+                length = int(inputs.lengths[i])
+                answers[i] = net(Seq(inputs.x[i : i + 1, :length], inputs.lengths[i : i + 1]))[0]
+        except BaseException:
+            barrier.abort()
+            raise
+
+    with monkeypatch.context() as patch:
+        for kind in NORMS:
+            patch.setattr(kind, "forward", normalise)
+        threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not barrier.broken
+    return answers
+
+
+@every_model
+def test_predictions_are_the_same_in_any_batches(model: str, tiny: Tiny, made: Made) -> None:
+    net = tiny(model)
+    wake(net.net, pieces(net))
+    samples = open_data(made("transcribe"))[:7]
+    one, many = (list(Predictor(copy.deepcopy(net), precision="float32", batch_size=b).stream(samples)) for b in (1, 7))
+    for sample, here, there in zip(samples, one, many, strict=True):
+        assert not isinstance(here, CrnnError) and not isinstance(there, CrnnError)
+        assert sample.id == here.id == there.id and here.value == there.value
+        assert here.score == pytest.approx(there.score, abs=1e-5)
+
+
+# 2 stream and 3 causality: for encoders that say ``causal = True``; toys keep these two laws themselves honest
+
+
+class OneWay(nn.Module):
+    """Sees the past alone, and says so."""
+
+    accepts, causal, ways = ("line",), True, False
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__()
+        self.recurrent = Recurrent(spec.space[0], 4, bidirectional=self.ways)
+        self.levels = (Level(self.recurrent.outputs, (), 1),)
+
+    def forward(self, seq: Seq, state: Any = None) -> Features:
+        y, state = self.recurrent(seq.x.flatten(2), state)
+        return Features((Seq(y, seq.lengths),), state)
+
+
+class BothWays(OneWay):
+    """Says so, too."""
+
+    ways = True
+
+
+class Forgetful(OneWay):
+    """Sees the past alone, but carries nothing on."""
+
+    def forward(self, seq: Seq, state: Any = None) -> Features:
+        return Features(super().forward(seq).levels, None)
+
+
+CAUSAL: list[Any] = [OneWay, *(name for name, model in MODELS.items() if getattr(model, "causal", False))]
+
+
+def encoder_of(name: Any, tiny: Tiny) -> tuple[Any, Tensor]:
+    """An encoder in ``eval()`` and one sample, twelve of its steps long."""
+    made = tiny("crnn" if isinstance(name, type) else name)
+    encoder = (name(made.kind.spec) if isinstance(name, type) else made.net.encoder).eval()
+    return encoder, torch.rand(1, 12 * encoder.levels[-1].stride, made.kind.spec.channels, *made.kind.spec.space)
+
+
+def check_stream(encoder: Any, x: Tensor) -> None:
+    """Pieces with carried state equal the whole."""
+    stride, state, found = encoder.levels[-1].stride, None, []
+    for piece in x.split([5 * stride, stride, 6 * stride], dim=1):
+        features = encoder(Seq(piece, torch.tensor([piece.shape[1]])), state)
+        state = features.state
+        found.append(features.last.x)
+    whole = encoder(Seq(x, torch.tensor([x.shape[1]]))).last.x
+    torch.testing.assert_close(torch.cat(found, dim=1), whole, rtol=1e-5, atol=1e-5)
+
+
+def check_causality(encoder: Any, x: Tensor) -> None:
+    """No output has a gradient from inputs after it, and each has one from before."""
+    x = x.clone().requires_grad_()
+    stride = encoder.levels[-1].stride
+    y = encoder(Seq(x, torch.tensor([x.shape[1]]))).last.x
+    for t in range(y.shape[1]):
+        (gradient,) = torch.autograd.grad(y[:, t].square().sum(), x, retain_graph=True)
+        assert not gradient[:, (t + 1) * stride :].any(), f"output {t} sees the future"
+        assert gradient[:, : (t + 1) * stride].any(), f"output {t} sees nothing"
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_stream_pieces_equal_the_whole(name: Any, tiny: Tiny) -> None:
+    check_stream(*encoder_of(name, tiny))
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_causality_no_output_sees_the_future(name: Any, tiny: Tiny) -> None:
+    check_causality(*encoder_of(name, tiny))
+
+
+def test_these_two_laws_catch_who_breaks_them(tiny: Tiny) -> None:
+    with pytest.raises(AssertionError, match="sees the future"):
+        check_causality(*encoder_of(BothWays, tiny))
+    for liar in (BothWays, Forgetful):
+        with pytest.raises(AssertionError, match="not close"):
+            check_stream(*encoder_of(liar, tiny))
+
+
+# 4 lengths
+
+
+@every_model
+def test_lengths_that_come_out_are_those_foretold(model: str, tiny: Tiny) -> None:
+    net = tiny(model).net.eval()
+    spec_x = pieces(tiny(model), [80]).x
+    with torch.no_grad():
+        for length in range(1, 81):
+            given = torch.tensor([length])
+            y, found = net.encoder(Seq(spec_x[:, :length], given)).last
+            assert y.shape[1] == found.item() == net.encoder.out_lengths(given).item() > 0, f"at {length}"
+            assert y.shape[2] == net.encoder.levels[-1].channels
+        stride = net.encoder.levels[-1].stride
+        steps = net.encoder.out_lengths(torch.tensor([10 * stride, 20 * stride]))
+        assert (steps[1] - steps[0]).item() == 10, "the stride is what it says"
+
+
+@every_model
+def test_lengths_need_no_order_and_what_lies_behind_is_zero(model: str, tiny: Tiny) -> None:
+    made = tiny(model)
+    net = made.net.eval()
+    inputs = pieces(made, [9, 70, 1, 33, 70], filling=0.0)
+    with torch.no_grad():
+        y, lengths = net.encoder(inputs).last
+    assert lengths.tolist() == net.encoder.out_lengths(inputs.lengths).tolist()
+    assert y.shape[1] >= int(lengths.max())
+    assert not y[~mask(lengths, y.shape[1])].any()
+
+
+# 5 round trip
+
+
+@every_model
+@every_task
+def test_round_trip_gives_the_same_bits(model: str, task: str, tiny: Tiny, made: Made, tmp_path: Path) -> None:
+    before = tiny(model, task)
+    batch = batch_of(before, made(task))
+    wake(before.net, batch.inputs)
+    before.card = {"licence": "CC0", "valid": {"cer": 0.25}, "source": "Straße 東"}
+    before.save(tmp_path / "a.safetensors")
+    after = bundles.load(tmp_path / "a.safetensors")
+    assert not after.net.training
+    assert after.description() == before.description()
+    assert {k: v.dtype for k, v in before.net.state_dict().items()} == {
+        k: v.dtype for k, v in after.net.state_dict().items()
+    }
+    assert all(torch.equal(v, after.net.state_dict()[k]) for k, v in before.net.state_dict().items())
+    with torch.no_grad():
+        assert after.task.predict(after.net, batch) == before.task.predict(before.net, batch)
+    after.save(tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+@every_model
+@every_task
+def test_half_of_the_size_loads_too(model: str, task: str, tiny: Tiny, tmp_path: Path) -> None:
+    before = tiny(model, task)
+    wake(before.net, pieces(before))
+    before.save(tmp_path / "whole.safetensors")
+    before.save(tmp_path / "half.safetensors", half=True)
+    after = bundles.load(tmp_path / "half.safetensors")
+    for key, value in before.net.state_dict().items():
+        found = after.net.state_dict()[key]
+        assert found.dtype == value.dtype and torch.equal(found, value.half().to(value.dtype)), key
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.75 * sizes[1]
+
+
+# 9 parameters
+
+
+@pytest.mark.parametrize(
+    ("model", "height", "outputs", "published"),
+    [("crnn_vgg", 32, 37, 8_331_301), ("crnn_htr", 128, 80, 9_591_728)],
+)
+def test_parameters_are_those_of_the_paper(model: str, height: int, outputs: int, published: int) -> None:
+    letters = "".join(chr(0x100 + i) for i in range(outputs - 1))
+    task = TASKS["transcribe"].restore(TASKS["transcribe"].Settings(), {"letters": letters})
+    with torch.device("meta"):
+        net = build(task, {"name": "line", "height": height}, {"name": model}).net
+    assert sum(p.numel() for p in net.parameters()) == published
+
+
+# 10 nothing dead
+
+
+@every_model
+@every_task
+def test_every_parameter_receives_a_gradient(model: str, task: str, tiny: Tiny, made: Made) -> None:
+    net = tiny(model, task)
+    batch = batch_of(net, made(task))
+    wake(net.net, batch.inputs)
+    for training in (False, True):  # in training a bias under a norm has none by its nature, so this asks eval()
+        net.net.train(training)
+        net.net.zero_grad()
+        net.task.loss(net.net, batch).backward()
+        for name, parameter in net.net.named_parameters():
+            assert parameter.grad is not None, f"{name} is not reached"
+            assert torch.isfinite(parameter.grad).all(), f"{name} has a gradient that is not finite"
+            assert training or parameter.grad.abs().max() > 1e-9, f"{name} is dead"
+
+
+# what else the registries promise
+
+
+@pytest.mark.parametrize("owner", [*MODELS.values(), *TASKS.values(), *INPUTS.values()])
+def test_every_setting_says_what_it_is(owner: Any) -> None:
+    settings = [owner.Settings, *([owner.Augment] if hasattr(owner, "Augment") else [])]
+    for cls in settings:
+        assert all(documented(cls).get(name) for name in cls.__dataclass_fields__), cls.__qualname__
+
+
+@every_model
+def test_models_accept_kinds_that_there_are(model: str) -> None:
+    assert MODELS[model].accepts and set(MODELS[model].accepts) <= set(INPUTS)
+
+
+@every_task
+def test_inputs_are_what_they_say_they_are(task: str, tiny: Tiny, made: Made) -> None:
+    kind = tiny("crnn", task).kind
+    spec, samples = kind.spec, open_data(made(task))[:5]
+    for sample in samples:
+        decoded = kind.decode(sample.x)
+        x = kind.finish(decoded)
+        assert x.dtype == np.float32 and np.isfinite(x).all()
+        assert x.shape == (kind.steps(sample.x), spec.channels, *spec.space)
+        twice = [kind.Augment(share=1.0)(decoded, np.random.default_rng(5)) for _ in range(2)]
+        assert np.array_equal(*twice), "variations depend on the generator alone"
+        assert kind.finish(twice[0]).shape[1:] == x.shape[1:]
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+@pytest.mark.parametrize("suffix", [".png", ".gt.txt", ".csv", ".jsonl", ".tsv", ".parquet", ".xml", ""])
+def test_formats_answer_rubbish_with_errors_that_users_can_read(name: str, suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"a{suffix}").write_bytes(np.random.default_rng(0).bytes(300))
+    (tmp_path / f"b{suffix}").write_bytes(b"")
+    for path in (tmp_path, tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"):
+        assert isinstance(FORMATS[name].recognise(path), bool)
+        try:
+            samples = open_data(path, name, [])
+        except CrnnError:
+            continue
+        assert all(isinstance(s, Sample) for s in samples)
+        assert suffix == ".png" and name == "pictures", "only a picture's name can be believed without a look"
