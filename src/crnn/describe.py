@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules import conv as convolutions
 from torch.nn.modules import pooling as pools
 from torch.overrides import TorchFunctionMode
@@ -148,7 +149,8 @@ class _Watch(TorchFunctionMode):
         training = [m for m in self.net.modules() if m.training]
         self.net.eval()
         try:
-            with torch.no_grad(), self.counter, self:
+            # attention by plain products, which torch counts
+            with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), self.counter, self:
                 self.net(seq)
         finally:
             for handle in handles:
@@ -257,7 +259,8 @@ def _rows(net: nn.Module, watch: _Watch) -> Iterator[Row]:
     backward = {layer for m in names if isinstance(m, Recurrent) and m.ways == 2 for layer in m.layers[1::2]}
     counted: set[nn.Parameter] = set()
     for module in [*watch.seen, *(m for m in names if m not in watch.seen)]:
-        own = {p for p in module.parameters(recurse=False)} - counted
+        whole = isinstance(module, nn.MultiheadAttention)  # which never calls the module inside it
+        own = set(module.parameters(recurse=whole)) - counted
         counted |= own
         seen = watch.seen.get(module, _Seen(watch.start))
         leaf = next(module.children(), None) is None

@@ -72,7 +72,7 @@ class _Page:
     def input(self) -> None:
         """Heads of the columns, and the input with the window that one step of the last convolution sees."""
         shape = self.description.totals.input
-        space = {0: "", 1: " × height", 2: " × height × width"}.get(len(shape) - 3, " × space")
+        space = {0: "", 1: " × height"}.get(len(shape) - 3, " × space")
         for x, text, right in (
             (LAYER, "layer", False),
             (SIZE, f"time × channels{space}", False),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crnn.describe import Description
 
 TABLES = ("encoder", "input")
-OUTPUTS = 80
+OUTPUTS, MOST_OUTPUTS = 80, 100_000
 ROOM_FOR_NAMES = 110  # columns of a screen
 Screen = Annotated[Console | None, Parameter(parse=False)]
 
@@ -75,7 +75,7 @@ def show(
         bundle = _fresh(name, height=height, outputs=outputs, settings=settings)
         facts = {"model": _summary(name), **_values(bundle.encoder)}
     else:
-        bundle = _trained(name, height, settings)
+        bundle = _trained(name, fixed=height is None and outputs == OUTPUTS and not settings)
         facts = _card(bundle)
     description = describe(bundle, bundle.kind.spec, steps)
     console.print(name, style="bold", markup=False, highlight=False)
@@ -96,9 +96,11 @@ def _fresh(
     from crnn.models import MODELS
     from crnn.tasks.transcribe import Transcribe
 
-    if outputs < 2:
+    if not 2 <= outputs <= MOST_OUTPUTS:
         raise SettingsError(
-            f"outputs is {outputs}", expected="2 or more: the blank and a letter", do="Raise --outputs."
+            f"outputs is {outputs}",
+            expected=f"2 (the blank and a letter) to {MOST_OUTPUTS:,}",
+            do="Give the number of letters and one more.",
         )
     model = MODELS[name]
     tables: dict[str, Any] = {"encoder": {"name": name}, "input": {"name": model.accepts[0]}}
@@ -109,11 +111,15 @@ def _fresh(
     if unknown := set(tables) - set(TABLES):
         table = min(unknown)
         raise SettingsError(f"--set {table}", expected="a value of encoder or input", do=suggest(table, TABLES))
-    letters = "".join(chr(0x4E00 + i) for i in range(outputs - 1))
+    if tables["encoder"]["name"] != name:
+        other = tables["encoder"]["name"]
+        raise SettingsError(f"--set encoder.name={other}", expected=f"settings of {name}", do=f"Use: crnn show {other}")
+    letters = "".join(chr(0x10000 + i) for i in range(outputs - 1))
     return build(Transcribe.restore(Transcribe.Settings(), {"letters": letters}), tables["input"], tables["encoder"])
 
 
-def _trained(name: str, height: int | None, settings: list[str] | None) -> Bundle:
+def _trained(name: str, *, fixed: bool) -> Bundle:
+    """The bundle ``name``; ``fixed`` says that its sizes are left alone."""
     from crnn.bundle import load
     from crnn.models import MODELS
 
@@ -122,10 +128,10 @@ def _trained(name: str, height: int | None, settings: list[str] | None) -> Bundl
         raise SettingsError(
             f"{name!r} is neither a model nor a file", expected="a model or a bundle", do=suggest(name, MODELS)
         )
-    if height is not None or settings:
+    if not fixed:
         raise SettingsError(
             f"{name} is a trained network, whose sizes are fixed",
-            expected="no --height and no --set",
+            expected="no --height, --outputs or --set",
             do="Leave them out, or show the model: crnn models.",
         )
     return load(name)
