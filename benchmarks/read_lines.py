@@ -10,6 +10,7 @@ threads slow it down on single lines). Three rounds each, medians. Error rates c
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import shutil
@@ -64,6 +65,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--answers", type=Path, help="write Tesseract's answers as JSON lines, for crnn test --baseline"
+    )
     options = parser.parse_args()
     if shutil.which("tesseract") is None:
         sys.exit("tesseract is not installed: apt-get install tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu")
@@ -110,6 +114,10 @@ def main() -> None:
         rounds = ", ".join(f"{len(samples) / s:.0f}" for s in times[name])
         print(f"{name:>10}  {speed[name]:6.1f} lines/s ({rounds})  CER {100 * scores[name]['cer']:.2f} %")
     print(f"ratio {metrics['ratio_to_tesseract']:.1f}, peak memory {peak_mb:.0f} MB, {len(samples)} lines")
+    if options.answers:
+        cleaned = (predictor.task.alphabet.clean(r) for r in read_by_tesseract)
+        rows = [json.dumps({"id": s.id, "text": r}, ensure_ascii=False) for s, r in zip(samples, cleaned, strict=True)]
+        options.answers.write_text("\n".join(rows) + "\n", encoding="utf-8")
     if options.json:
         card = predictor.bundle.card
         result = Result(

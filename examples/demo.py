@@ -1,6 +1,6 @@
 """The demo: learn to read strings of handwritten symbols in about two minutes, then read real lines with the zoo.
 
-    make demo          or, where crnn is installed:          python examples/demo.py
+make demo          or, where crnn is installed:          python examples/demo.py
 """
 
 from __future__ import annotations

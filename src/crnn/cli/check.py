@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,15 +94,13 @@ def report(
 
 def _print_figures(summary: Mapping[str, Any], console: Console) -> None:
     """A column for each split, a row for each figure."""
-    splits: Mapping[str, Mapping[str, Any]] = summary["splits"]
+    splits = {split: dict(_rows(figures)) for split, figures in summary["splits"].items()}
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("")
     for split in splits:
         table.add_column(split, justify="right")
     for name in dict.fromkeys(name for figures in splits.values() for name in figures):
-        values = [figures.get(name, "") for figures in splits.values()]
-        label = f"{name} (least / median / most)" if any(isinstance(v, tuple) for v in values) else name
-        table.add_row(label, *map(_number, values))
+        table.add_row(name, *(figures.get(name, "") for figures in splits.values()))
     if splits:
         console.print(table)
     for name, value in summary.items():
@@ -110,10 +108,17 @@ def _print_figures(summary: Mapping[str, Any], console: Console) -> None:
             console.print(f"{name}: {_number(value)}", highlight=False, markup=False)
 
 
-def _number(value: Any) -> str:
-    if isinstance(value, tuple):
-        return " / ".join(map(_number, value))
-    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in figures.items():
+        if isinstance(value, tuple):
+            for part, number in zip(("least", "median", "most"), value, strict=True):
+                yield f"{name}, {part}", _number(number)
+        else:
+            yield name, _number(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
 
 
 def _print_kind(kind: str, findings: Sequence[Finding], most: int, console: Console) -> None:

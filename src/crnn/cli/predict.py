@@ -25,7 +25,7 @@ def predict(
         Path | None,
         Parameter(help="Write the answers: .txt, .jsonl, .csv, or a folder for PAGE and ALTO files. [default: print]"),
     ] = None,
-    json: Annotated[bool, Parameter(help="Print JSON lines: text, score, and each letter's place.", negative="")] = False,
+    json: Annotated[bool, Parameter(help="Print JSON lines: text, score, letters' places.", negative="")] = False,
     csv: Annotated[bool, Parameter(help="Print CSV: file, text, score.", negative="")] = False,
     format: Format = "auto",
     batch_size: Annotated[int, Parameter(help="Samples in a batch.")] = 16,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as _json
 import shlex
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from crnn.cli.options import Format
 from crnn.cli.options import threads as use_threads
+from crnn.errors import CrnnError, DataError, SettingsError
 
 
 def test(
@@ -28,6 +30,10 @@ def test(
     json: Annotated[Path | None, Parameter(help="Write the figures as a results file.")] = None,
     html: Annotated[Path | None, Parameter(help="Write a page with the worst samples first.")] = None,
     name: Annotated[str | None, Parameter(help="Name of the results. [default: the JSON file's]")] = None,
+    baseline: Annotated[
+        list[str] | None,
+        Parameter(help="Answers of another program to stand in the table: NAME=FILE.jsonl (id, text).", negative=""),
+    ] = None,
     predictions: Annotated[Path | None, Parameter(help="Write each answer: .txt, .jsonl or .csv.")] = None,
     batch_size: Annotated[int, Parameter(help="Samples in a batch.")] = 16,
     precision: Annotated[
@@ -42,7 +48,6 @@ def test(
     """
     from crnn.data.formats import open_data
     from crnn.deploy.predict import Predictor
-    from crnn.errors import CrnnError, DataError
     from crnn.train.evaluate import evaluate, write_page
 
     use_threads(threads)
@@ -59,7 +64,8 @@ def test(
             raise DataError(f"has no split {part!r} (it has {found})", expected="a split", do="Name one.", file=data)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         row = bar.add_task("testing", total=len(samples))
-        tested = evaluate(predictor, samples, progress=lambda: bar.advance(row))
+        others = dict(read_answers(text) for text in baseline or [])
+        tested = evaluate(predictor, samples, progress=lambda: bar.advance(row), others=others)
     for error in [*left_out, *tested.left_out][:5]:
         console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
     if (more := len(left_out) + len(tested.left_out) - 5) and more > 0:
@@ -78,6 +84,19 @@ def test(
     if predictions is not None:
         predictor.task.write(tested.predictions, predictions)
     return 0
+
+
+def read_answers(text: str) -> tuple[str, dict[str, str]]:
+    """``NAME=FILE.jsonl`` as the name and the answers by id."""
+    name, equals, file = text.partition("=")
+    expected = "NAME=FILE, a file of JSON lines with id and text"
+    if not equals:
+        raise SettingsError(f"--baseline {text!r}", expected=expected, do="Write: --baseline tesseract=texts.jsonl")
+    try:
+        rows = [_json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
+        return name, {str(row["id"]): str(row["text"]) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot be read ({error})", expected=expected, do="Mend the file.", file=file) from error
 
 
 def _print(tested: Any, title: str) -> None:

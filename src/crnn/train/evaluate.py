@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,17 @@ class Tested:
     left_out: tuple[CrnnError, ...]
 
 
-def evaluate(predictor: Predictor, samples: Sequence[Sample], *, progress: Callable[[], None] = lambda: None) -> Tested:
+def evaluate(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    *,
+    progress: Callable[[], None] = lambda: None,
+    others: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Tested:
     """Figures of ``predictor`` on ``samples``; those without a truth, or that cannot be read, are left out and said.
 
-    Raises ``DataError`` if none remains.
+    ``others`` are other programs' answers, ``{name: {id: value}}``; their figures on the same samples join the
+    baselines. Raises ``DataError`` if no sample remains, or if another program left one unanswered.
     """
     task = predictor.task
     asked, left_out = [], []
@@ -49,10 +56,20 @@ def evaluate(predictor: Predictor, samples: Sequence[Sample], *, progress: Calla
             do="Run crnn check on the data.",
         )
     pairs = [(task.truth(s), p.value) for s, p in zip(seen, predictions, strict=True)]
+    groups = [s.group for s in seen]
+    baselines = task.baselines(seen)
+    for name, answers in (others or {}).items():
+        if missing := [s.id for s in seen if s.id not in answers]:
+            raise DataError(
+                f"the baseline {name!r} has no answer for {len(missing)} samples, such as {missing[0]}",
+                expected="an answer for each sample",
+                do="Write one line of JSON with id and text for each.",
+            )
+        baselines[name] = task.score([(t, answers[s.id]) for (t, _), s in zip(pairs, seen, strict=True)], groups)
     report = Report(
-        task.score(pairs, [s.group for s in seen]),
+        task.score(pairs, groups),
         tuple(task.row(truth, p) for (truth, _), p in zip(pairs, predictions, strict=True)),
-        task.baselines(seen),
+        baselines,
         task.details(pairs),
     )
     return Tested(report, tuple(seen), tuple(predictions), tuple(left_out))

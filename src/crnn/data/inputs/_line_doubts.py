@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Literal
 
@@ -23,59 +22,41 @@ def look(
     (width, height). ``ink`` is what it seems to be, ``polarity`` what the settings say."""
     if ink == "light" or (ink == "unsure" and polarity == "light"):
         x = 255 - x
-    shape = (*_shape(*size), *_polarity(ink, polarity))
-    if blank := _blank(x):
-        return Look(x.shape[1], None, (blank, *shape))
+    paper, darkest = np.percentile(x[:, ::2], (75, 0.5))
+    contrast = float(paper - darkest)
+    findings = (*(_shape(*size) or _blank(contrast)), *_polarity(ink, polarity))  # a page as a line looks blank, too
+    if contrast < LEAST_CONTRAST:
+        return Look(x.shape[1], None, findings)  # blank ones look the same, whatever they should have shown
     digest = blake2b(x.tobytes(), digest_size=16, salt=x.shape[1].to_bytes(8, "little")).digest()
-    return Look(x.shape[1], digest, shape)
+    return Look(x.shape[1], digest, findings)
 
 
-def _blank(x: np.ndarray) -> Finding | None:
-    paper, ink = np.percentile(x[:, ::2], (75, 0.5))
-    if paper - ink >= LEAST_CONTRAST:
-        return None
-    return Finding(
-        "warning",
-        "nearly blank",
-        None,
-        f"shows hardly any ink (its darkest strokes are {paper - ink:.0f} of 255 grey levels darker than the paper)",
-        "Look at these pictures; scan them again with more contrast, or drop them.",
-    )
-
-
-def _shape(width: int, height: int) -> Iterator[Finding]:
+def _shape(width: int, height: int) -> tuple[Finding, ...]:
+    size = f"{width} x {height} pixels"
     if width < LEAST_SIZE[0] or height < LEAST_SIZE[1]:
-        yield Finding(
-            "warning",
-            "tiny picture",
-            None,
-            f"is only {width} x {height} pixels",
-            "Cut the line out of a larger scan, or drop it.",
-        )
-    elif height >= PAGE_HEIGHT and width < 2 * height:
-        yield Finding(
-            "warning",
-            "page instead of line",
-            None,
-            f"is {width} x {height} pixels, the shape of a page or of several lines",
-            "Cut it into lines, or describe its lines in PAGE or ALTO XML.",
-        )
+        do = "Cut the line out of a larger scan, or drop it."
+        return (Finding("warning", "tiny picture", None, f"is only {size}", do),)
+    if height >= PAGE_HEIGHT and width < 2 * height:
+        do = "Cut it into lines, or describe its lines in PAGE or ALTO XML."
+        said = f"is {size}, the shape of a page or of several lines"
+        return (Finding("warning", "page instead of line", None, said, do),)
+    return ()
 
 
-def _polarity(ink: Ink, setting: str) -> Iterator[Finding]:
+def _blank(contrast: float) -> tuple[Finding, ...]:
+    if contrast >= LEAST_CONTRAST:
+        return ()
+    said = f"shows hardly any ink (its darkest strokes are {contrast:.0f} of 255 grey levels darker than the paper)"
+    do = "Look at these pictures; scan them again with more contrast, or drop them."
+    return (Finding("warning", "nearly blank", None, said, do),)
+
+
+def _polarity(ink: Ink, setting: str) -> tuple[Finding, ...]:
     if setting == "auto" and ink == "light":
-        yield Finding(
-            "note",
-            "light ink on dark paper",
-            None,
-            "seems to be light ink on dark paper and is turned around",
-            "Nothing needs to be done if that is so; else set input.polarity to dark.",
-        )
-    elif setting != "auto" and ink not in (setting, "unsure"):
-        yield Finding(
-            "warning",
-            f"{ink} ink, against the setting",
-            None,
-            f"seems to be {ink} ink, where input.polarity is {setting}",
-            "Set input.polarity to auto.",
-        )
+        said = "seems to be light ink on dark paper and is turned around"
+        do = "Nothing needs to be done if that is so; else set input.polarity to dark."
+        return (Finding("note", "light ink on dark paper", None, said, do),)
+    if setting != "auto" and ink not in (setting, "unsure"):
+        said = f"seems to be {ink} ink, where input.polarity is {setting}"
+        return (Finding("warning", f"{ink} ink, against the setting", None, said, "Set input.polarity to auto."),)
+    return ()

@@ -1,0 +1,159 @@
+"""The laws of training: each task learns, and a run that was stopped and resumed is the run that was never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from safetensors import safe_open
+
+import crnn
+from crnn.config import Recipe, fill
+from crnn.data.formats import open_data
+from crnn.deploy.predict import Predictor
+from crnn.tasks import TASKS
+from crnn.train.evaluate import evaluate
+from crnn.train.fit import fit
+
+Made = Callable[[str], Path]
+SMALL = {"name": "crnn", "channels": [8, 12, 16, 24], "blocks": [0, 0, 0, 0], "hidden": 32, "layers": 1, "stride": 4}
+QUICK = {"batch_size": 9, "learning_rate": 1e-2, "warmup": 5, "threads": 1, "precision": "float32", "device": "cpu"}
+TIMES = ("seconds", "samples_per_second", "waiting")
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_each_task_learns_a_made_set_to_perfection(task: str, made: Made, tmp_path: Path) -> None:
+    data = str(made(task))
+    recipe = {
+        "task": {"name": task},
+        "input": {"height": 16},
+        "encoder": SMALL | {"dropout": 0.0},
+        "data": {"train": data, "valid": data},
+        "train": QUICK | {"epochs": 40, "augment": False, "workers": 0},
+    }
+    path = fit(fill(Recipe, recipe, "recipe"), tmp_path / "run", console=Console(quiet=True))
+    predictor = Predictor(path, precision="float32")
+    metrics = evaluate(predictor, open_data(data)).report.metrics
+    name, better = predictor.task.best
+    baseline = evaluate(predictor, open_data(data)).report.baselines
+    assert metrics[name] == pytest.approx(0 if better is min else 1, abs=0.02)
+    assert all(better(metrics[name], row[name]) == metrics[name] != row[name] for row in baseline.values())
+
+
+# resume
+
+
+def stoppable(data: Path) -> dict[str, Any]:
+    """A recipe with all that is random: variations, dropout, a process that reads beside the training."""
+    return {
+        "input": {"height": 16},
+        "encoder": SMALL | {"hidden": 8, "layers": 2, "dropout": 0.3},
+        "data": {"train": str(data), "valid_share": 0.2},
+        "train": QUICK | {"epochs": 8, "augment": True, "workers": 1, "seed": 5},
+    }
+
+
+@pytest.fixture(scope="module")
+def never_stopped(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("whole") / "run"
+    crnn.fit(stoppable(made("transcribe")), run)
+    return run
+
+
+def started(recipe: Mapping[str, Any], run: Path, before: str = "") -> subprocess.Popen[str]:
+    """The same training in a process of its own, which leads a process group as a terminal's command does."""
+    code = f"import json, sys, crnn\n{before}\ncrnn.fit(json.loads(sys.argv[1]), sys.argv[2])"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(recipe), str(run)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(crnn.__file__).parents[1])},
+    )
+
+
+def wait_for_epochs(run: Path, count: int, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 60
+    while not (run / "epochs.jsonl").exists() or len((run / "epochs.jsonl").read_text().splitlines()) < count:
+        assert process.poll() is None and time.monotonic() < end, process.communicate()[1]
+        time.sleep(0.002)
+
+
+def figures(run: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (run / "epochs.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
+
+
+def weights(path: Path) -> dict[str, bytes]:
+    with safe_open(path, framework="np") as file:
+        return {key: file.get_tensor(key).tobytes() for key in file.keys()}  # noqa: SIM118
+
+
+def last_weights(run: Path) -> dict[str, Any]:
+    import torch
+
+    return torch.load(run / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def assert_same_run(run: Path, whole: Path) -> None:
+    here, there = last_weights(run), last_weights(whole)
+    assert here.keys() == there.keys()
+    assert all(here[key].equal(there[key]) for key in here), "the weights"
+    assert figures(run) == figures(whole), "the figures of the epochs"
+    assert weights(run / "bundle.safetensors") == weights(whole / "bundle.safetensors"), "the best bundle"
+
+
+def test_never_stopped_is_random_and_repeatable(never_stopped: Path, made: Made, tmp_path: Path) -> None:
+    crnn.fit(stoppable(made("transcribe")), tmp_path / "again")
+    assert_same_run(tmp_path / "again", never_stopped)
+    assert len(figures(never_stopped)) == 8
+    other = stoppable(made("transcribe"))
+    other["train"] |= {"augment": False, "epochs": 1}
+    crnn.fit(other, tmp_path / "other")
+    assert figures(tmp_path / "other")[0]["loss"] != figures(never_stopped)[0]["loss"], "variations vary"
+
+
+def test_killed_and_resumed_equals_never_stopped(never_stopped: Path, made: Made, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = started(stoppable(made("transcribe")), run)
+    wait_for_epochs(run, 2, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert len(figures(run)) < 8, "it was killed before its end"
+    crnn.fit({}, run, resume=True)
+    assert_same_run(run, never_stopped)
+
+
+def test_killed_between_figures_and_state_and_resumed(never_stopped: Path, made: Made, tmp_path: Path) -> None:
+    kill = (
+        "import os\nfrom crnn.train.callbacks import Progress\nwrite = Progress.on_train_epoch_end\n"
+        "def then_die(self, trainer, module):\n write(self, trainer, module)\n"
+        " if trainer.current_epoch == 1: os.kill(os.getpid(), 9)\nProgress.on_train_epoch_end = then_die"
+    )
+    process = started(stoppable(made("transcribe")), tmp_path / "run", kill)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL and len(figures(tmp_path / "run")) == 2
+    crnn.fit({}, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", never_stopped)
+
+
+def test_interrupted_and_resumed_equals_never_stopped(never_stopped: Path, made: Made, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = started(stoppable(made("transcribe")), run)
+    wait_for_epochs(run, 2, process)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: the workers, too
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode != 0
+    crnn.fit({}, run, resume=True)
+    assert_same_run(run, never_stopped)
+    assert "KeyboardInterrupt" in said.splitlines()[-1], "so that whoever called can tell that it was stopped"
