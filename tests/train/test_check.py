@@ -311,7 +311,7 @@ def test_one_text_for_many(lines: Lines) -> None:
 SUSPICIOUS = {
     "surplus spaces": ("note", [" abcd", "abcd ", "ab  cd", "ab\tcd"]),
     "invisible signs": ("warning", ["ab\u200bcd", "\ufeffabcd", "ab\u00adcd", "ab\u0008cd", "ab\u200ecd"]),
-    "damaged text": ("warning", ["ab\ufffdcd", "cafÃ©", "dâ€™or", "GrÃ¼ÃŸe", "Ã\u00a0 la"]),
+    "damaged text": ("warning", ["ab\ufffdcd", "cafÃ©", "dâ€™or", "GrÃ¼ÃŸe", "Å›roda", "Ã\u00a0 la"]),
     "markup": ("warning", ["a &amp; b", "a&#39;b"]),
     "right-to-left letters": ("warning", ["abc שלום", "سلام"]),
     "letters of another script": ("warning", ["bаd", "hӓtte", "Аbend", "собaка", "Νorth"]),
@@ -338,7 +338,15 @@ def test_suspicious_texts(lines: Lines, kind: str, text: str) -> None:
             "kΩ",
             "α-Strahl",
         ),
-        *("l'été d’or — 50 % [sic] <b>", "می\u200cخواهم", "日本語の文", "ﬁn ſo ꝑ ꝗ", "𐌰𐌱𐌲", "e\u0331 ạ́"),
+        *(
+            "l'été d’or — 50 % [sic] <b>",
+            "می\u200cخواهم",
+            "日本語の文",
+            "„Ä“ «Â» l’Â… Å–Å",
+            "ﬁn ſo ꝑ ꝗ",
+            "𐌰𐌱𐌲",
+            "e\u0331 ạ́",
+        ),
     ],
 )
 def test_honest_texts(lines: Lines, text: str) -> None:

@@ -23,7 +23,9 @@ ALIKE = dict(
 """Cyrillic and Greek letters that look like a Latin one."""
 SIGNS = {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "−": "-", "º": "°", "µ": "μ"}
 """Signs that look like another."""
-MISREAD = re.compile(r"[ÂÃÄÅ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€|\u00e2\u0080")
+MISREAD = re.compile(
+    r"[ÂÃ][\x80-\xaa\xac-\xba\xbc-\xbf€ƒ†‡ˆ‰Š‹ŒŽ™š›œžŸ]|[ÄÅ][\x80-\xa9\xac-\xb8\xbc-\xbf†‡ˆ‰™›]|â€|\xe2\x80"
+)
 """What the two or three bytes of a letter in UTF-8 look like in Latin-1 or Windows-1252."""
 MARKUP = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#x?[0-9a-fA-F]+);")
 

@@ -78,8 +78,9 @@ class Line:
     def look(self, source: Path | Region) -> Look:
         """What is to be said of one picture before training. Raises ``DataError``."""
         x = Line(replace(self.settings, polarity="dark")).decode(source)
-        ink: Ink = "light" if is_inverted(x) else "dark" if is_inverted(255 - x) else "unsure"
-        return look(x, size=_size(source), ink=ink, polarity=self.settings.polarity)
+        polarity = self.settings.polarity
+        ink: Ink = "light" if is_inverted(x) else "dark" if polarity == "light" and is_inverted(255 - x) else "unsure"
+        return look(x, size=_size(source), ink=ink, polarity=polarity)
 
     def picture(self, source: Source) -> bytes:
         """The line as the network sees it, as a PNG file's bytes, for reports."""
