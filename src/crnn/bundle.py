@@ -24,6 +24,7 @@ from crnn.errors import BundleError, CrnnError, SettingsError
 from crnn.files import write_aside
 from crnn.layers import ConvBlock, zero_padding
 from crnn.models import MODELS
+from crnn.precision import channels_last
 from crnn.registry import pick, suggest
 from crnn.tasks import TASKS
 from crnn.types import Seq
@@ -95,7 +96,7 @@ def build(
             do="Choose another model: crnn models.",
         )
     network = model(kind.spec, settings)
-    net = Net(network, task.head(network)).to(memory_format=torch.channels_last)
+    net = channels_last(Net(network, task.head(network)))
     return Bundle(net, task, kind, {"name": model_name, **as_dict(settings)}, dict(card or {}))
 
 

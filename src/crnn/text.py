@@ -6,9 +6,8 @@ Number 0 is CTC's blank; letter ``i`` of the alphabet is number ``i + 1``.
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -24,6 +23,8 @@ Direction = Literal["ltr", "rtl"]
 class Alphabet:
     """Letters (code points after normalisation), the Unicode normal form, and the direction of writing.
 
+    ``alike`` maps letters to others that look the same, where transcribers mixed two scripts or signs.
+
     A reader sees a line from left to right. With ``direction="rtl"`` texts are put into display order (Unicode
     Standard Annex 9) before they become numbers and back into reading order afterwards.
 
@@ -31,15 +32,19 @@ class Alphabet:
     [1, 2, 2, 1]
     """
 
-    letters: tuple[str, ...]
+    letters: tuple[str, ...] = ()
     unicode: Unicode = "NFC"
     direction: Direction = "ltr"
+    alike: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def learn(cls, texts: Iterable[str], *, unicode: Unicode = "NFC", direction: Direction = "ltr") -> Alphabet:
-        """The letters of ``texts`` in the order of their code points."""
-        counts = count_letters(texts, unicode)
-        return cls(tuple(sorted(counts)), unicode, direction)
+    def learn(self, texts: Iterable[str]) -> Alphabet:
+        """This alphabet with the new letters of ``texts``, by code point, behind the known ones, whose numbers stay.
+
+        >>> Alphabet().learn(["cab"]).letters
+        ('a', 'b', 'c')
+        """
+        new = sorted({letter for text in texts for letter in self.clean(text)} - set(self.letters))
+        return replace(self, letters=(*self.letters, *new))
 
     def __len__(self) -> int:
         return len(self.letters)
@@ -50,8 +55,9 @@ class Alphabet:
         return len(self.letters) + 1
 
     def clean(self, text: str) -> str:
-        """``text`` in this alphabet's normal form."""
-        return normalise(text, self.unicode)
+        """``text`` in this alphabet's normal form, letters that look alike written as one."""
+        text = normalise(text, self.unicode)
+        return text.translate({ord(a): b for a, b in self.alike.items()}) if self.alike else text
 
     def missing(self, text: str) -> list[str]:
         """The letters of ``text`` that this alphabet lacks, each once."""
@@ -77,21 +83,11 @@ class Alphabet:
         text = "".join(self.letters[n - 1] for n in numbers)
         return display_order(text) if self.direction == "rtl" else text
 
-    def extend(self, texts: Iterable[str]) -> Alphabet:
-        """This alphabet with the new letters of ``texts`` behind the known ones, whose numbers stay."""
-        new = sorted(set(count_letters(texts, self.unicode)) - set(self.letters))
-        return Alphabet((*self.letters, *new), self.unicode, self.direction)
-
 
 def normalise(text: str, form: Unicode) -> str:
     """``text`` in a Unicode normal form, its runs of white space as one space, without white space at the ends."""
     text = " ".join(text.split())
     return text if form == "none" else unicodedata.normalize(form, text)
-
-
-def count_letters(texts: Iterable[str], form: Unicode = "NFC") -> Counter[str]:
-    """How often each letter occurs."""
-    return Counter(letter for text in texts for letter in normalise(text, form))
 
 
 def display_order(text: str) -> str:

@@ -548,7 +548,7 @@ def test_a_text_says_the_same_to_check_and_training(lines: Lines) -> None:
         Recipe(data=DataSettings(train=str(lines.folder)), input={"name": "line", "height": 32}, encoder=ENCODER)
     )
     usable = {split: figures["usable"] for split, figures in checked.summary["splits"].items()}
-    assert (usable["train"], usable["valid"]) == (len(prepared.train), len(prepared.valid))
+    assert (usable["train"], usable["valid"]) == (len(prepared.train.samples), len(prepared.valid.samples))
 
 
 @pytest.mark.parametrize("read", [lambda x: None, lambda x: 7])

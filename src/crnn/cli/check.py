@@ -33,8 +33,8 @@ HEADINGS = {
 
 def check(
     recipe: Annotated[str | None, Parameter(help="A recipe (.toml) or a task, such as transcribe.")] = None,
-    *,
     data: Data = None,
+    *,
     model: Model = None,
     start: Annotated[str | None, Parameter(help="Bundle to fine-tune: a run, a file or zoo:NAME.")] = None,
     most: Annotated[int, Parameter(help="Findings of each kind that are shown.")] = 20,
@@ -45,8 +45,8 @@ def check(
 ) -> int:
     """Look at data before training: unreadable files, odd letters, wrong pairs, doubles, leaks between splits.
 
-    crnn check transcribe --data lines/
-    crnn check recipes/transcribe-handwriting.toml --data lines/ --all --out findings.jsonl
+    crnn check transcribe lines/
+    crnn check recipes/transcribe-handwriting.toml lines/ --all --out findings.jsonl
     """
     made = recipe_of(recipe, data=data, model=model, settings=settings, train=None, others=others)
     bundle = None

@@ -54,8 +54,11 @@ class Predictor:
         self.device, self.precision = device, resolve(precision, device)
         self.batch_size = batch_size
 
-    def __call__(self, source: str | Source | Sequence[str | Source]) -> Any:
-        """The ``Prediction`` of one source, or a list of them for a list. Raises where one cannot be read."""
+    def __call__(self, source: Any) -> Any:
+        """The ``Prediction`` of one ``Source`` (or path as text), or a list of them for a list.
+
+        Raises the error of the first that cannot be read.
+        """
         many = isinstance(source, (list, tuple))
         samples = [_sample(s) for s in (source if many else [source])]
         answers = list(self.stream(samples)) if len(samples) > 1 else self._answer(samples)

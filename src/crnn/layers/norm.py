@@ -49,7 +49,8 @@ class _MaskedBatchNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias, keep, eps):  # type: ignore[override]
         places = x.numel() // x.shape[1]
-        count = keep.sum(dtype=torch.float32) * (places // keep.numel())
+        exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+        count = keep.sum(dtype=exact) * (places // keep.numel())
         factor = places / count
         _, mean_all, inverse_all = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, eps)
         variance_all = inverse_all.pow(-2) - eps

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from crnn.layers.dropout import TimeDropout
 from crnn.layers.padding import reverse, zero_padding
@@ -50,10 +51,19 @@ class Recurrent(nn.Module):
         for i in range(0, len(self.layers), self.ways):
             if i:
                 x = self.dropout(x)
-            y, last = self.layers[i](x, None if state is None else state[i])
+            y, last = self._forward(self.layers[i], x, None if state is None else state[i], lengths)
             states.append(last)
             if self.ways == 2:
                 back, _ = self.layers[i + 1](reverse(x, lengths))
                 y = torch.cat([y, reverse(back, lengths)], dim=-1)
             x = zero_padding(y, lengths, axis=1)
         return x, (states if self.ways == 1 else None)
+
+    def _forward(self, layer: nn.Module, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        """One one-way layer. The state to go on from is that at each sample's own end, which the fast path does not
+        keep where samples are padded; a bidirectional layer gives no state and needs none."""
+        if self.ways == 2 or lengths is None:
+            return layer(x, state)
+        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        y, last = layer(packed, state)
+        return pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])[0], last

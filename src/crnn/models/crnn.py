@@ -82,8 +82,7 @@ class CRNN(nn.Module):
         return lengths
 
     def forward(self, seq: Seq, state: None = None) -> Features:
-        x = seq.x.permute(0, 2, 1, 3)  # (batch, time, channels, height) -> (batch, channels, time, height)
-        lengths: Tensor | None = seq.lengths
+        x, lengths = seq.x.permute(0, 2, 1, 3), seq.lengths  # -> (batch, channels, time, height)
         for stage in self.stages:
             x, lengths = stage(x, lengths)
         x = x.permute(0, 2, 3, 1).flatten(2)  # -> (batch, time, height * channels): a view of channels_last

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class CTCHead(nn.Module):
         return Seq(self.linear(x).float().log_softmax(-1), lengths)
 
 
+def _alphabet(settings: Transcribe.Settings, letters: Iterable[str]) -> Alphabet:
+    return Alphabet(tuple(letters), settings.unicode, settings.direction, settings.alike)
+
+
 class Transcribe:
     """Text for each sample; knows the alphabet."""
 
@@ -52,6 +56,8 @@ class Transcribe:
         """Normal form in which letters are counted, learned and written."""
         direction: Direction = "ltr"
         """Direction of writing: ltr, or rtl for Arabic, Hebrew and others."""
+        alike: Mapping[str, str] = field(default_factory=dict)
+        """Letters to be written as others that look the same, where transcribers mixed them."""
 
     def __init__(self, settings: Settings, alphabet: Alphabet) -> None:
         self.settings, self.alphabet = settings, alphabet
@@ -64,18 +70,18 @@ class Transcribe:
         texts = [s.y for s in samples if s.y]
         if not texts:
             raise DataError("no sample has a text", expected="transcribed lines", do="Add the texts, see docs/data.md.")
-        return cls(settings, Alphabet.learn(texts, unicode=settings.unicode, direction=settings.direction))
+        return cls(settings, _alphabet(settings, "").learn(texts))
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Transcribe:
-        return cls(settings, Alphabet(tuple(learned["letters"]), settings.unicode, settings.direction))
+        return cls(settings, _alphabet(settings, learned["letters"]))
 
     def learned(self) -> dict[str, Any]:
         return {"letters": "".join(self.alphabet.letters)}
 
     def extend(self, samples: Sequence[Sample]) -> Transcribe:
         """This task with the new letters of ``samples``, for fine-tuning."""
-        return Transcribe(self.settings, self.alphabet.extend([s.y for s in samples if s.y]))
+        return Transcribe(self.settings, self.alphabet.learn([s.y for s in samples if s.y]))
 
     # encode, head, loss, predict
 

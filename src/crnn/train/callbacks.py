@@ -114,7 +114,7 @@ class Progress(Callback):
         parameters = sum(w.numel() for w in p.bundle.net.parameters())
         self.console.print(
             f"{p.bundle.task.name}: {p.bundle.encoder['name']} with {parameters:,} parameters, "
-            f"{len(p.train):,} samples to learn from, {len(p.valid):,} to choose by, {precision}"
+            f"{len(p.train.samples):,} samples to learn from, {len(p.valid.samples):,} to choose by, {precision}"
         )
         if p.left_out:
             self.console.print(f"left out: {len(p.left_out):,} samples, the first:", style="yellow")

@@ -79,7 +79,7 @@ def check(
     return Checked(
         tuple(sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.file is not None))),
         {"splits": splits, **doubts.whole},
-        tuple(_reasons(seen, len(left_out))),
+        tuple(_reasons(seen, len(left_out), net)),
     )
 
 
@@ -216,23 +216,28 @@ def _doubles(
 
 
 def _figures(seen: Sequence[Seen], split: str, net: Bundle) -> dict[str, Any]:
-    """Figures of a split. In a test, all that can be decoded and has an answer is usable, though it may go wrong."""
+    """Figures of a split."""
     own = [s for s in seen if s.split == split]
     groups = {s.sample.group for s in own if s.sample.group is not None}
-    usable = sum(s.usable or (split == "test" and s.inputs is not None and bool(net.task.truth(s.sample))) for s in own)
+    usable = sum(_is_used(s, net) for s in own)
     figures: dict[str, Any] = {"samples": len(own), "usable": usable, "groups": len(groups)}
     if inputs := [s.inputs for s in own if s.inputs is not None]:
         figures[net.kind.unit] = (min(inputs), int(median(inputs)), max(inputs))
     return figures
 
 
-def _reasons(seen: Sequence[Seen], left_out: int) -> Iterator[str]:
+def _is_used(s: Seen, net: Bundle) -> bool:
+    """Outside of training, all that can be decoded and has an answer is used, though the network may not know it."""
+    return s.usable or (s.split != "train" and s.inputs is not None and bool(net.task.truth(s.sample)))
+
+
+def _reasons(seen: Sequence[Seen], left_out: int, net: Bundle) -> Iterator[str]:
     """Why training would fail, or learn from a small rest."""
     learned = [s for s in seen if s.split in ("train", "valid")]
     for split, name in (("train", "training"), ("valid", "validation")):
-        if not any(s.usable for s in learned if s.split == split):
+        if not any(_is_used(s, net) for s in learned if s.split == split):
             yield f"the {name} part holds no sample that can be used"
-    bad = left_out + sum(not s.usable for s in learned)
+    bad = left_out + sum(not _is_used(s, net) for s in learned)
     if 2 * bad > left_out + len(learned):
         yield f"{bad} of {left_out + len(learned)} samples cannot be used, more than half"
 

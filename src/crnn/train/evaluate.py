@@ -36,7 +36,8 @@ def evaluate(
     baselines. Raises ``DataError`` if no sample remains, or if another program left one unanswered.
     """
     task = predictor.task
-    asked, left_out = [], []
+    asked: list[Sample] = []
+    left_out: list[CrnnError] = []
     for sample in samples:
         if task.truth(sample):
             asked.append(sample)

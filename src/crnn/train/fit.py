@@ -7,7 +7,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from crnn.errors import SettingsError, TrainingError
 from crnn.files import write_aside
 from crnn.precision import resolve
 from crnn.train.callbacks import KeepBest, Progress, Watchdog
-from crnn.train.prepare import Prepared, prepare
+from crnn.train.prepare import Part, Prepared, prepare
 
 RECIPE = "recipe.json"
 STATE = "last.ckpt"
@@ -125,11 +125,11 @@ class _Loop:
     def fit(self, resume: bool) -> None:
         p, s = self.prepared, self.recipe.train
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-        module = Run(p.bundle, s, s.epochs * -(-len(p.train) // s.batch_size))
+        module = Run(p.bundle, s, s.epochs * -(-len(p.train.samples) // s.batch_size))
         device = "cuda" if s.device != "cpu" and torch.cuda.is_available() else "cpu"
         precision = resolve(s.precision, device)
-        truth = {sample.id: p.bundle.task.truth(sample) for sample in p.valid}
-        groups = {sample.id: sample.group for sample in p.valid}
+        truth = {sample.id: p.bundle.task.truth(sample) for sample in p.valid.samples}
+        groups = {sample.id: sample.group for sample in p.valid.samples}
         keep = KeepBest(self.run / NAME, truth, groups, self._card(precision), s.patience)
         state = ModelCheckpoint(
             dirpath=self.run, filename=Path(STATE).stem, enable_version_counter=False, save_on_train_epoch_end=True
@@ -157,20 +157,19 @@ class _Loop:
                 use_distributed_sampler=False,
             )
             train = self._loader(p.train, lambda: trainer.current_epoch)
-            valid = self._loader(p.valid, None)
+            valid = self._loader(p.valid)
             path = self.run / STATE if resume else None
             trainer.fit(module, train, valid, ckpt_path=path, weights_only=True if path else None)
         if trainer.interrupted:
             raise KeyboardInterrupt
 
-    def _loader(self, samples: Sequence[Any], epoch: Any) -> DataLoader:
+    def _loader(self, part: Part, epoch: Callable[[], int] | None = None) -> DataLoader:
         s, train = self.recipe.train, epoch is not None
         kind = self.prepared.bundle.kind
         augment = fill(kind.Augment, self.recipe.augment, "augment") if train and s.augment else None
-        widths = [self.prepared.widths[sample.id] for sample in samples]
-        buckets = Buckets(widths, s.batch_size, shuffle=train, seed=s.seed, epoch=epoch or (lambda: 0))
+        buckets = Buckets(part.widths, s.batch_size, shuffle=train, seed=s.seed, epoch=epoch or (lambda: 0))
         return DataLoader(
-            Samples(samples, kind, self.prepared.bundle.task, augment=augment, seed=s.seed),
+            Samples(part.samples, kind, self.prepared.bundle.task, augment=augment, seed=s.seed),
             batch_sampler=buckets,  # type: ignore[arg-type]
             collate_fn=collate,
             num_workers=s.workers,
@@ -191,7 +190,7 @@ class _Loop:
             "licence": data.licence,
             "source": data.source,
             "data": data.train,
-            "samples": {"train": len(p.train), "valid": len(p.valid)},
+            "samples": {"train": len(p.train.samples), "valid": len(p.valid.samples)},
             "precision": precision,
             "train": as_dict(self.recipe.train),
             "started": time.strftime("%Y-%m-%d"),

@@ -18,13 +18,20 @@ from crnn.types import Sample
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Samples to learn from or to choose by, and the input steps of each."""
+
+    samples: list[Sample]
+    widths: list[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
-    """What training starts from. ``widths`` are input steps of train and valid; ``left_out`` says what is not used."""
+    """What training starts from; ``left_out`` says what is not used."""
 
     bundle: Bundle
-    train: list[Sample]
-    valid: list[Sample]
-    widths: dict[str, int]
+    train: Part
+    valid: Part
     left_out: list[CrnnError]
 
 
@@ -43,19 +50,17 @@ def prepare(recipe: Recipe, *, start: Bundle | None = None) -> Prepared:
         bundle = build(task, recipe.input, recipe.encoder)
     else:
         bundle = adapt(start, train, recipe)
-    widths: dict[str, int] = {}
-    train = usable(bundle, train, widths, left_out)
-    valid = usable(bundle, valid, widths, left_out)
-    for part, samples in (("training", train), ("validation", valid)):
-        if not samples:
+    parts = learnable(bundle, train, left_out), answerable(bundle, valid, left_out)
+    for name, part in zip(("training", "validation"), parts, strict=True):
+        if not part.samples:
             reasons = "; ".join(dict.fromkeys(str(e) for e in left_out[:3]))
             raise DataError(
-                f"the {part} part holds no sample that can be used ({reasons or 'it is empty'})",
+                f"the {name} part holds no sample that can be used ({reasons or 'it is empty'})",
                 expected="at least one",
                 do="Run crnn check on the data.",
                 file=recipe.data.train,
             )
-    return Prepared(bundle, train, valid, widths, left_out)
+    return Prepared(bundle, *parts, left_out)
 
 
 def read_parts(recipe: Recipe, left_out: list[CrnnError]) -> tuple[list[Sample], list[Sample]]:
@@ -107,25 +112,38 @@ def hold_out(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[S
     return [s for s in samples if group(s) not in held], [s for s in samples if group(s) in held]
 
 
-def usable(
-    bundle: Bundle, samples: Sequence[Sample], widths: dict[str, int], left_out: list[CrnnError]
-) -> list[Sample]:
-    """The samples that the network can learn from, their input steps noted in ``widths``."""
-    seen: list[Sample] = []
+def measured(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnError]) -> Part:
+    """The samples whose source has a readable header, with their input steps."""
+    part = Part([], [])
     for sample in samples:
         try:
-            widths[sample.id] = bundle.kind.steps(sample.x)
-            seen.append(sample)
+            part.widths.append(bundle.kind.steps(sample.x))
+            part.samples.append(sample)
         except CrnnError as error:
             left_out.append(error)
-    steps = bundle.net.encoder.out_lengths(torch.tensor([widths[s.id] for s in seen], dtype=torch.long)).tolist()
-    good = []
-    for sample, count in zip(seen, steps, strict=True):
-        if error := bundle.task.problem(sample, count):
-            left_out.append(error)
+    return part
+
+
+def learnable(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnError]) -> Part:
+    """The samples that the network can learn from."""
+    seen, good = measured(bundle, samples, left_out), Part([], [])
+    steps = bundle.net.encoder.out_lengths(torch.tensor(seen.widths, dtype=torch.long)).tolist()
+    for sample, width, count in zip(seen.samples, seen.widths, steps, strict=True):
+        if problem := bundle.task.problem(sample, count):
+            left_out.append(problem)
         else:
-            good.append(sample)
+            good.samples.append(sample)
+            good.widths.append(width)
     return good
+
+
+def answerable(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnError]) -> Part:
+    """The samples that have an answer to compare with, also one that the network cannot give: that is its error."""
+    asked = [s for s in samples if bundle.task.truth(s)]
+    for sample in samples:
+        if not bundle.task.truth(sample):
+            left_out.append(DataError("has no answer", expected="one to compare with", do="Add it.", file=sample.id))
+    return measured(bundle, asked, left_out)
 
 
 def adapt(start: Bundle, samples: Sequence[Sample], recipe: Recipe) -> Bundle:

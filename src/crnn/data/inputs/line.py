@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from crnn.types import InputSpec, Region
 
 Source = Path | Region | np.ndarray | Image.Image
 """What can be read as a line."""
+OPENING = Lock()  # the warnings' filters belong to the whole process, and pictures are opened in threads
 MOST_PIXELS = 80_000_000  # an A2 page at 300 dpi; below the size at which Pillow itself refuses
 
 
@@ -115,7 +117,7 @@ def _name(source: object) -> str | None:
 def _open(path: Path) -> Image.Image:
     """The picture with its header read, or one sentence that says why not."""
     try:
-        with warnings.catch_warnings():
+        with OPENING, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(path)
     except FileNotFoundError as error:
@@ -127,6 +129,7 @@ def _open(path: Path) -> Image.Image:
         do = "Copy it again or take it out of the data."
         raise DataError(given, expected="a PNG, JPEG, WebP, TIFF or BMP file", do=do, file=path) from error
     if picture.width * picture.height > MOST_PIXELS:
+        picture.close()
         raise _too_large(f" ({picture.width} x {picture.height})", path)
     return picture
 
