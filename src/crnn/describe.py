@@ -16,32 +16,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.modules import conv as convolutions
-from torch.nn.modules import pooling as pools
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from crnn.errors import SettingsError
-from crnn.layers import BatchNorm, Recurrent
+from crnn.layer_kinds import ADAPTIVE, NORMS, RECURRENT, TRANSPOSED, WINDOWS, Role, role_of, words_for
+from crnn.layers import Recurrent
 from crnn.types import InputSpec, Seq
 
 if TYPE_CHECKING:
     from crnn.bundle import Bundle
-
-Role = Literal["conv", "norm", "pool", "recurrent", "linear", "other"]
-
-NORMS = (BatchNorm, nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
-POOLS = (pools._MaxPoolNd, pools._AvgPoolNd, pools._LPPoolNd)
-ADAPTIVE = (pools._AdaptiveMaxPoolNd, pools._AdaptiveAvgPoolNd)
-RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-ROLES: tuple[tuple[Any, Role], ...] = (
-    (convolutions._ConvNd, "conv"),
-    (NORMS, "norm"),
-    ((*POOLS, *ADAPTIVE), "pool"),
-    (RECURRENT, "recurrent"),
-    (nn.Linear, "linear"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +203,11 @@ def _look(module: nn.Module, before: _Sight, inside: _Sight, y: Tensor, over_tim
     m: Any = module
     if isinstance(m, (*RECURRENT, nn.MultiheadAttention)) or getattr(m, "recurs", False):
         return replace(inside, field=math.inf)
-    if isinstance(m, (convolutions._ConvNd, *POOLS)):
+    if isinstance(m, WINDOWS):
         if not over_time:
             return before
         kernel, stride, dilation = (_first(getattr(m, n, 1)) for n in ("kernel_size", "stride", "dilation"))
-        if isinstance(m, convolutions._ConvTransposeNd):
+        if isinstance(m, TRANSPOSED):
             reach = -(-(dilation * (kernel - 1) + 1) // stride)
             return _Sight(before.field + float((reach - 1) * before.stride), before.stride / stride, y.shape[2])
         reach = dilation * (kernel - 1)
@@ -244,7 +229,7 @@ def _shape(module: nn.Module, y: Tensor, seen: _Seen, over_time: bool) -> tuple[
     if y.dim() < 2:
         return shape
     norm = isinstance(module, NORMS) and not isinstance(module, nn.LayerNorm)
-    channels_first = norm or isinstance(module, (convolutions._ConvNd, *POOLS, *ADAPTIVE))
+    channels_first = norm or isinstance(module, (*WINDOWS, *ADAPTIVE))
     if not channels_first and y.dim() > 2:
         channels_first = shape[1] != seen.sight.steps == shape[2]
     if channels_first and y.dim() > 2 and over_time:
@@ -265,11 +250,11 @@ def _rows(net: nn.Module, watch: _Watch) -> Iterator[Row]:
         seen = watch.seen.get(module, _Seen(watch.start))
         leaf = next(module.children(), None) is None
         if own or seen.multiply_adds or (leaf and seen.changes_shape):
-            role: Role = next((role for classes, role in ROLES if isinstance(module, classes)), "other")
+            role = role_of(module)
             direction = _direction(module, module in backward) if role == "recurrent" else ""
             yield Row(
                 names.get(module, "") or type(module).__name__,
-                _kind(module, direction),
+                words_for(module, direction),
                 role,
                 seen.shape,
                 sum(p.numel() for p in own),
@@ -284,45 +269,3 @@ def _direction(module: Any, backward: bool) -> Literal["forward", "backward", "b
     if getattr(module, "bidirectional", False):
         return "both"
     return "backward" if backward else "forward"
-
-
-ARROWS = {"forward": " →", "backward": " ←", "both": " ↔"}
-
-
-def _kind(module: Any, direction: str) -> str:
-    """What a layer is, in words."""
-    if isinstance(module, (convolutions._ConvNd, *POOLS)):
-        return _window(module)
-    if isinstance(module, ADAPTIVE):
-        return f"{'average' if 'Avg' in type(module).__name__ else 'max'} pool to {_times(module.output_size)}"
-    if isinstance(module, RECURRENT):
-        layers = getattr(module, "num_layers", 1)
-        stack = f", {layers} layers" if layers > 1 else ""
-        return f"{type(module).__name__.removesuffix('Cell')} {module.hidden_size}{ARROWS[direction]}{stack}"
-    words = {"BatchNorm": "batch norm", "LayerNorm": "layer norm", "GroupNorm": "group norm", "Linear": "linear"}
-    name = type(module).__name__
-    return words.get(name.rstrip("123d"), name)
-
-
-def _window(module: Any) -> str:
-    """A convolution or pool: kernel, and what is not usual of it."""
-    pool = isinstance(module, POOLS)
-    name = ("average pool" if "Avg" in type(module).__name__ else "max pool") if pool else "conv"
-    if isinstance(module, convolutions._ConvTransposeNd):
-        name = "transposed conv"
-    axes = int(type(module).__name__.rstrip("d")[-1])
-    kernel, stride, dilation = (
-        value if isinstance(value, tuple) else (value,) * axes
-        for value in (module.kernel_size, module.stride, getattr(module, "dilation", 1))
-    )
-    text = f"{name} {_times(kernel)}"
-    if stride != (kernel if pool else (1,) * axes):
-        text += f", stride {_times(stride)}"
-    if any(d != 1 for d in dilation):
-        text += f", dilation {_times(dilation)}"
-    groups = getattr(module, "groups", 1)
-    return text + (f", {groups} groups" if groups > 1 else "")
-
-
-def _times(sizes: Any) -> str:
-    return "×".join(map(str, sizes)) if isinstance(sizes, tuple) else str(sizes)

@@ -18,6 +18,7 @@ SHAPES: list[tuple[int, dict[str, Any]]] = [
     (2, {"kernel": (3, 5), "stride": (2, 1)}),
     (2, {"kernel": 3, "stride": (3, 2)}),
     (2, {"kernel": 2, "padding": 0}),
+    (2, {"kernel": 3, "bias": True}),
     (2, {"kernel": (5, 3), "padding": (1, 0), "stride": (2, 2)}),
     (3, {"kernel": 3, "stride": (2, 1, 1)}),
 ]
@@ -80,6 +81,7 @@ def test_padding_defaults_to_half_the_kernel() -> None:
 def test_only_what_is_not_normalised_has_a_bias() -> None:
     assert ConvBlock(1, 2).conv.bias is None
     assert ConvBlock(1, 2, norm=False).conv.bias is not None
+    assert ConvBlock(1, 2, bias=True).conv.bias is not None, "where a paper has it"
 
 
 def test_in_training_statistics_leave_padding_out() -> None:

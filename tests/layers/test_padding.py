@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from crnn.layers import mask, out_length, reverse, zero_padding
+from crnn.layers import at_least, mask, out_length, reverse, zero_padding
 from crnn.layers.padding import keep
 
 LENGTHS = torch.tensor([3, 5, 1, 0])
@@ -85,3 +85,20 @@ def test_out_length_is_what_torch_makes() -> None:
 def test_out_length_of_nothing_is_nothing() -> None:
     assert out_length(torch.tensor([0, 1]), 3, 1, 0).tolist() == [0, 0]
     assert out_length(0, 2) == 0
+
+
+def test_what_is_too_short_is_made_longer_by_zeros() -> None:
+    x = zero_padding(torch.rand(4, 5, 2), LENGTHS, axis=1)
+    y, lengths = at_least(x, LENGTHS, 7)
+    assert lengths.tolist() == [7, 7, 7, 7] and y.shape == (4, 7, 2)
+    assert torch.equal(y[:, :5], x) and not y[:, 5:].any()
+    y, lengths = at_least(x, LENGTHS, 4)
+    assert y is x and lengths.tolist() == [4, 5, 4, 4]
+
+
+def test_too_short_alone_equals_too_short_in_a_batch() -> None:
+    x = zero_padding(torch.rand(4, 5, 2), LENGTHS, axis=1)
+    y, lengths = at_least(x, LENGTHS, 4)
+    for row, given, own, after in zip(y, x, LENGTHS.tolist(), lengths.tolist(), strict=True):
+        alone, length = at_least(given[None, :own], torch.tensor([own]), 4)
+        assert length.item() == after and torch.equal(alone[0, :after], row[:after])
