@@ -31,6 +31,12 @@ def batch(axes: int, lengths: Sequence[int] = LENGTHS, *, positive: bool = False
     return zero_padding(x.abs() if positive else x, torch.tensor(lengths), axis=2), torch.tensor(lengths)
 
 
+def sized(axes: int, options: dict[str, Any]) -> dict[str, Any]:
+    """``options`` with a kernel of as many numbers as there are axes."""
+    kernel = options["kernel"]
+    return {**options, "kernel": (kernel,) * axes if isinstance(kernel, int) else kernel}
+
+
 def trained(block: ConvBlock) -> ConvBlock:
     """In ``eval()`` with statistics and weights of its own, as after training."""
     with torch.no_grad():
@@ -46,7 +52,7 @@ def trained(block: ConvBlock) -> ConvBlock:
 @pytest.mark.parametrize("norm", [True, False])
 @pytest.mark.parametrize("activation", [None, nn.ReLU(), nn.SiLU()])
 def test_alone_equals_in_a_batch(axes: int, options: dict[str, Any], norm: bool, activation: nn.Module | None) -> None:
-    block = trained(ConvBlock(2, 3, axes=axes, norm=norm, activation=activation, **options))
+    block = trained(ConvBlock(2, 3, norm=norm, activation=activation, **sized(axes, options)))
     x, lengths = batch(axes)
     y, found = block(x, lengths)
     assert found is not None
@@ -60,7 +66,7 @@ def test_alone_equals_in_a_batch(axes: int, options: dict[str, Any], norm: bool,
 
 @pytest.mark.parametrize(("axes", "options"), SHAPES)
 def test_folded_equals_unfolded(axes: int, options: dict[str, Any]) -> None:
-    block = trained(ConvBlock(2, 3, axes=axes, activation=nn.SiLU(), **options))
+    block = trained(ConvBlock(2, 3, activation=nn.SiLU(), **sized(axes, options)))
     x, lengths = batch(axes)
     before, alone = block(x, lengths)[0], block(x)[0]
     block.fold()
@@ -107,7 +113,7 @@ def test_in_training_statistics_leave_padding_out() -> None:
     ],
 )
 def test_pool_alone_equals_in_a_batch(axes: int, options: dict[str, Any]) -> None:
-    pool = MaxPool(axes=axes, **options)
+    pool = MaxPool(**sized(axes, options))
     x, lengths = batch(axes, positive=True)
     y, found = pool(x, lengths)
     assert found is not None and torch.equal(y, zero_padding(y, found, axis=2))

@@ -79,12 +79,10 @@ def test_out_length_is_what_torch_makes() -> None:
             reach = dilation * (kernel - 1) + 1
             expected.append(conv(torch.zeros(1, 1, step)).shape[-1] if step + 2 * padding >= reach else 0)
         assert out_length(steps, kernel, stride, padding, dilation).tolist() == expected
-        assert [out_length(step, kernel, stride, padding, dilation) for step in steps.tolist()] == expected
 
 
 def test_out_length_of_nothing_is_nothing() -> None:
     assert out_length(torch.tensor([0, 1]), 3, 1, 0).tolist() == [0, 0]
-    assert out_length(0, 2) == 0
 
 
 def test_what_is_too_short_is_made_longer_by_zeros() -> None:

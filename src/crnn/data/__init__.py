@@ -1,0 +1,1 @@
+"""From disk to a batch: formats name the samples, input kinds decode them, collation brings them together."""

@@ -20,9 +20,10 @@ class ConvBlock(nn.Module):
     ``forward(x, lengths)`` gives ``(y, lengths)``. Padding is zero going in and coming out, as the convolution's own
     border is, so no sample sees who shares its batch. ``activation`` must keep zero (ReLU, SiLU, leaky ReLU, tanh).
 
-    ``kernel``, ``stride`` and ``padding`` are one number or one for each of time and space; padding defaults to
-    half the kernel. ``norm=False`` leaves normalisation out, ``activation=None`` is the identity. A bias before a norm
-    does nothing, so by default there is none; ``bias`` puts one there for papers whose network has it.
+    ``kernel`` has one number for time and for each axis of space, ``stride`` and ``padding`` too or one for all; a
+    ``kernel`` of one number is for pictures of lines, time and height. Padding defaults to half the kernel.
+    ``norm=False`` leaves normalisation out, ``activation=None`` is the identity. A bias before a norm does nothing, so
+    by default there is none; ``bias`` puts one there for papers whose network has it.
     """
 
     def __init__(
@@ -33,13 +34,13 @@ class ConvBlock(nn.Module):
         *,
         stride: int | Sequence[int] = 1,
         padding: int | Sequence[int] | None = None,
-        axes: int = 2,
         norm: bool = True,
         bias: bool | None = None,
         activation: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        size = _each(kernel, axes)
+        size = _each(kernel, 2)
+        axes = len(size)
         pad = tuple(k // 2 for k in size) if padding is None else _each(padding, axes)
         bias = not norm if bias is None else bias
         self.conv = CONVOLUTIONS[axes](inputs, outputs, size, _each(stride, axes), pad, bias=bias)
@@ -85,10 +86,10 @@ class MaxPool(nn.Module):
         *,
         stride: int | Sequence[int] | None = None,
         padding: int | Sequence[int] = 0,
-        axes: int = 2,
     ) -> None:
         super().__init__()
-        self.kernel = _each(kernel, axes)
+        self.kernel = _each(kernel, 2)
+        axes = len(self.kernel)
         self.stride = self.kernel if stride is None else _each(stride, axes)
         self.padding = _each(padding, axes)
         self.pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[axes](self.kernel, self.stride, self.padding)

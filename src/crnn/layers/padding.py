@@ -72,7 +72,7 @@ def _rows(x: Tensor, index: Tensor) -> Tensor:
     return x.flatten(0, 1).index_select(0, flat).view(x.shape)
 
 
-def out_length(lengths: Tensor | int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1):
+def out_length(lengths: Tensor, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Tensor:
     """Steps that a convolution or pooling makes of ``lengths`` steps (none of fewer than its kernel)."""
-    steps = (lengths + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    return steps.clamp(min=0) if isinstance(steps, Tensor) else max(steps, 0)
+    return ((lengths + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1).clamp(min=0)
+
