@@ -72,4 +72,3 @@ def threads(count: int) -> None:
         import torch
 
         torch.set_num_threads(count)
-

@@ -75,4 +75,3 @@ def _rows(x: Tensor, index: Tensor) -> Tensor:
 def out_length(lengths: Tensor, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Tensor:
     """Steps that a convolution or pooling makes of ``lengths`` steps (none of fewer than its kernel)."""
     return ((lengths + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1).clamp(min=0)
-

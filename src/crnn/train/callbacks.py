@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from crnn.errors import TrainingError
-from crnn.types import Prediction
+from crnn.errors import CrnnError, TrainingError
+from crnn.types import Prediction, Sample
 
 if TYPE_CHECKING:
     from crnn.train.prepare import Prepared
@@ -74,9 +76,10 @@ class Watchdog(Callback):
     """Says why nothing is learned, once it is plain that nothing is."""
 
     PATIENCE = 5
+    LOOKS = 64  # samples that are looked at for a cause
 
-    def __init__(self, truth: dict[str, Any]) -> None:
-        self.truth, self.empty_looks, self.said = truth, 0, ""
+    def __init__(self, truth: dict[str, Any], samples: Sequence[Sample]) -> None:
+        self.truth, self.samples, self.said = truth, samples, ""
 
     def on_validation_epoch_end(self, trainer: Any, module: Any) -> None:
         self.said = ""
@@ -84,6 +87,8 @@ class Watchdog(Callback):
             return
         pairs = [(self.truth[p.id], p.value) for p, _ in module.pairs]
         self.said = module.bundle.task.diagnose(pairs) or ""
+        if self.said:
+            self.said += self._suspicion(module.bundle.kind)
         if self.said and trainer.current_epoch >= 3 * self.PATIENCE:
             raise TrainingError(
                 f"after {trainer.current_epoch + 1} epochs {self.said}",
@@ -91,6 +96,18 @@ class Watchdog(Callback):
                 do="Run crnn check on the data, look at a few pictures and texts, and try a smaller "
                 "train.learning_rate or more data.",
             )
+
+    def _suspicion(self, kind: Any) -> str:
+        """What is odd about most of the training samples, if anything is."""
+        seen: Counter[str] = Counter()
+        looked = self.samples[:: max(1, len(self.samples) // self.LOOKS)]
+        for sample in looked:
+            try:
+                seen.update({f"{f.kind}; {f.do}" for f in kind.look(sample.x).findings})
+            except CrnnError as error:
+                seen[error.given] += 1
+        said, count = next(iter(seen.most_common(1)), ("", 0))
+        return f". Of {len(looked)} training samples {count} are odd: {said}" if 2 * count > len(looked) else ""
 
 
 class Progress(Callback):
@@ -158,6 +175,8 @@ class Progress(Callback):
             "seconds": round(keep.seconds, 1),
             **{key: keep.figures[key] for key in task.figures if key in keep.figures},
         }
+        module.log("train/loss", row["loss"])
+        module.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
         with self.figures.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         best = " *" if keep.best_epoch == trainer.current_epoch else f" (best {keep.best_epoch + 1})"

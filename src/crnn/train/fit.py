@@ -134,7 +134,7 @@ class _Loop:
         state = ModelCheckpoint(
             dirpath=self.run, filename=Path(STATE).stem, enable_version_counter=False, save_on_train_epoch_end=True
         )
-        watch = Watchdog(truth)
+        watch = Watchdog(truth, p.train.samples)
         progress = Progress(self.console, keep, self.run / "epochs.jsonl")
         progress.introduce(p, precision)
         with warnings.catch_warnings():

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import torch
 
 from crnn.bundle import Bundle, build
-from crnn.config import Recipe, fill, split_name
+from crnn.config import Recipe, as_dict, fill, split_name
 from crnn.data.formats import open_data
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.registry import pick
@@ -147,15 +147,25 @@ def answerable(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnErr
 
 
 def adapt(start: Bundle, samples: Sequence[Sample], recipe: Recipe) -> Bundle:
-    """``start`` for new data: its alphabet with the new letters behind the known ones, its weights for all it knew."""
-    task = start.task.extend(samples)
+    """``start`` for new data: its alphabet with the new letters behind the known ones, its weights for all it knew.
+
+    What the recipe says of task, input and encoder is added to what ``start`` says. Raises ``SettingsError`` where the
+    weights do not fit that, so that no setting is lost in silence.
+    """
+    settings = {**as_dict(start.task.settings), **recipe.task}
+    settings.pop("name", None)
+    task_class = type(start.task)
+    task = task_class.restore(fill(task_class.Settings, settings, "task"), start.task.learned()).extend(samples)
     torch.manual_seed(recipe.train.seed)
-    kind = {"name": start.kind.spec.kind, **{k: getattr(start.kind.settings, k) for k in _fields(start.kind.settings)}}
-    bundle = build(task, kind, start.encoder)
-    bundle.net.encoder.load_state_dict(start.net.encoder.state_dict())
+    kind = {"name": start.kind.spec.kind, **as_dict(start.kind.settings), **recipe.input}
+    bundle = build(task, kind, {**start.encoder, **recipe.encoder})
+    try:
+        bundle.net.encoder.load_state_dict(start.net.encoder.state_dict())
+    except RuntimeError as error:
+        raise SettingsError(
+            f"the recipe asks for {dict(recipe.encoder)} on {dict(recipe.input)}",
+            expected=f"the network of the bundle: {dict(start.encoder)} on {as_dict(start.kind.settings)}",
+            do="Leave out what differs, or train anew without --start.",
+        ) from error
     bundle.net.head.load_state_dict(task.grow_head(bundle.net.head, start.task, start.net.head.state_dict()))
     return bundle
-
-
-def _fields(settings: object) -> list[str]:
-    return list(getattr(settings, "__dataclass_fields__", {}))
