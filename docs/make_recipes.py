@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from crnn.config import DataSettings, TrainSettings, documented
 from crnn.data.inputs import INPUTS
@@ -13,10 +14,15 @@ from crnn.tasks import TASKS
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """What a setting is when nobody sets it."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
 def section(title: str, cls: type) -> list[str]:
     """A table of a settings class: name, default, meaning."""
     texts = documented(cls)
-    rows = [f"| `{f.name}` | `{f.default!r}` | {texts[f.name]} |" for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    rows = [f"| `{f.name}` | `{default_of(f)!r}` | {texts[f.name]} |" for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     return ["", f"## {title}", "", "| setting | default | meaning |", "|---|---|---|", *rows]
 
 

@@ -1,6 +1,6 @@
 """Put a trained run into the zoo, its weights as 16-bit floats:
 
-    python docs/make_zoo.py runs/typewriting typewritten
+python docs/make_zoo.py runs/typewriting typewritten
 """
 
 from __future__ import annotations

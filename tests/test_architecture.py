@@ -1,4 +1,4 @@
-"""The house rules, read from the source: who imports whom, sizes, words, and that a new entry is one file and its line."""
+"""The house rules, read from the source: who imports whom, sizes, words; and a new entry is one file and its line."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ROWS = (
     *("types", "errors", "registry", "config files findings", "text layers metrics precision", "models data decode"),
     *("tasks", "bundle", "layer_kinds", "describe", "drawing", "deploy", "train", "api", "cli", "__main__"),
 )
-"""Lower may not import higher, and none of a row another of that row. Testing is predicting and comparing, so ``deploy``
-lies under ``train``."""
+"""Lower may not import higher, and none of a row another of that row. Testing is predicting and comparing, so
+``deploy`` lies under ``train``."""
 SIDES = ("models", "tasks", "data/formats", "data/inputs")
 """Folders of entries that do not import each other: what they share begins with ``_``."""
 LATE = ("lxml", "pyarrow", "bidi", "tensorboard", "matplotlib", "onnx", "onnxruntime")
@@ -197,7 +197,9 @@ def public(path: Path) -> Iterator[tuple[str, Any, bool]]:
             yield node.name, node, False
             if isinstance(node, ast.ClassDef):
                 for inner in node.body:
-                    if isinstance(inner, ast.FunctionDef) and (not inner.name.startswith("_") or inner.name == "__init__"):
+                    if isinstance(inner, ast.FunctionDef) and (
+                        not inner.name.startswith("_") or inner.name == "__init__"
+                    ):
                         yield f"{node.name}.{inner.name}", inner, True
 
 
@@ -234,7 +236,9 @@ def test_nothing_is_printed_and_no_default_can_change(path: Path) -> None:
 
 @every_file
 def test_no_path_of_somebodys_machine(path: Path) -> None:
-    found = re.findall(r"""["' ](/(?:home|work|tmp|Users|root|opt|mnt|data)/[^"' ]*)""", path.read_text(encoding="utf-8"))
+    found = re.findall(
+        r"""["' ](/(?:home|work|tmp|Users|root|opt|mnt|data)/[^"' ]*)""", path.read_text(encoding="utf-8")
+    )
     assert not found
 
 
@@ -345,7 +349,7 @@ assert len(open(run + "/texts.txt").readlines()) == 12
 def one_line(path: Path, table: str, entry: str, imported: str) -> None:
     """Put ``entry`` into the table of a registry, and the import that it needs before it."""
     text = path.read_text(encoding="utf-8")
-    changed = re.sub(rf'(?m)^({table}\b.*=\s*\{{)', rf'{imported}\n\1"toy": {entry}, ', text)
+    changed = re.sub(rf"(?m)^({table}\b.*=\s*\{{)", rf'{imported}\n\1"toy": {entry}, ', text)
     assert changed != text
     path.write_text(changed, encoding="utf-8")
 

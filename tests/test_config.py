@@ -100,7 +100,9 @@ def test_values_that_do_not_fit_are_named_with_what_was_expected(key: str, value
 
 
 def test_an_unknown_key_is_answered_with_the_nearest() -> None:
-    with pytest.raises(SettingsError, match=r"\[some\] has the key 'hole'; expected a known key. Did you mean 'whole'\?"):
+    with pytest.raises(
+        SettingsError, match=r"\[some\] has the key 'hole'; expected a known key. Did you mean 'whole'\?"
+    ):
         fill(Some, {"hole": 1}, "some")
 
 
@@ -118,11 +120,11 @@ def test_every_field_of_the_settings_is_documented() -> None:
 
 def test_a_recipe_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
-    path.write_text('[task]\nname = "transcribe"\n[train]\nlearning_rate = 1\n[augment]\nslant = 0.1\n', encoding="utf-8")
-    recipe = config.load(path)
-    assert recipe == Recipe(
-        task={"name": "transcribe"}, train=TrainSettings(learning_rate=1.0), augment={"slant": 0.1}
+    path.write_text(
+        '[task]\nname = "transcribe"\n[train]\nlearning_rate = 1\n[augment]\nslant = 0.1\n', encoding="utf-8"
     )
+    recipe = config.load(path)
+    assert recipe == Recipe(task={"name": "transcribe"}, train=TrainSettings(learning_rate=1.0), augment={"slant": 0.1})
     assert fill(Recipe, as_dict(recipe), "recipe") == recipe
 
 

@@ -43,8 +43,9 @@ def test_commands_run(page, checkout, capfd):
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
 def test_python_runs(page, checkout):
+    names: dict[str, object] = {}
     for block in blocks(page, "python"):
-        exec(compile(block, page.name, "exec"), {})
+        exec(compile(block, page.name, "exec"), names)
 
 
 @pytest.mark.parametrize(("script", "page"), [("make_recipes", "recipes.md"), ("make_results", "results.md")])

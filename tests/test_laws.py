@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -254,10 +254,21 @@ def test_these_two_laws_catch_who_breaks_them(tiny: Tiny) -> None:
 # 4 lengths
 
 
-@every_model
-def test_lengths_that_come_out_are_those_foretold(model: str, tiny: Tiny) -> None:
-    net = tiny(model).net.eval()
-    spec_x = pieces(tiny(model), [80]).x
+def choices() -> list[tuple[str, dict[str, Any]]]:
+    """Each model as it is, and with each other value of its settings that have a few values to choose from."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name, model in MODELS.items():
+        found.append((name, {}))
+        for key, hint in get_type_hints(model.Settings).items():
+            if get_origin(hint) is Literal:
+                found += [(name, {key: v}) for v in get_args(hint) if v != getattr(model.Settings(), key)]
+    return found
+
+
+@pytest.mark.parametrize(("model", "other"), choices())
+def test_lengths_that_come_out_are_those_foretold(model: str, other: dict[str, Any], tiny: Tiny) -> None:
+    made = tiny(model, **other)
+    net, spec_x = made.net.eval(), pieces(made, [80]).x
     with torch.no_grad():
         for length in range(1, 81):
             given = torch.tensor([length])

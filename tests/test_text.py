@@ -126,7 +126,9 @@ def test_a_line_from_right_to_left_as_it_is_seen(read: str, seen: str) -> None:
     assert display_order(seen) == read
 
 
-@pytest.mark.parametrize("letters", [HEBREW + DIGITS + " ()-.,!", ARABIC + " ()-.,!", ARABIC + "٠١٢٣ ", HEBREW + "abc "])
+@pytest.mark.parametrize(
+    "letters", [HEBREW + DIGITS + " ()-.,!", ARABIC + " ()-.,!", ARABIC + "٠١٢٣ ", HEBREW + "abc "]
+)
 @given(data=st.data())
 def test_display_order_is_its_own_inverse(letters: str, data: st.DataObject) -> None:
     text = normalise(data.draw(st.text(alphabet=letters, max_size=15)), "NFC")

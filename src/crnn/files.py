@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from crnn.errors import DataError
+
 
 @contextmanager
 def write_aside(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a new file that takes the place of ``path`` when the block ends well, and vanishes when it does not."""
+    """Open a new file that takes the place of ``path`` when the block ends well, and vanishes when it does not.
+
+    Makes the folder if need be. Raises ``DataError`` where the system does not let it write.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open(mode.replace("w", "x"), encoding=None if "b" in mode else "utf-8") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists():
+                shutil.copymode(path, aside)
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot be written ({error.strerror})",
+            expected="a folder with room and permission",
+            do="Choose another folder.",
+            file=path,
+        ) from error

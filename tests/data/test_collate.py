@@ -24,7 +24,10 @@ def test_padding_is_zero_and_lengths_are_true(space: tuple[int, ...], kind: type
 
 
 def test_arrays_need_not_lie_row_by_row() -> None:
-    turned, sliced = np.arange(12, dtype=np.float32).reshape(3, 4).T, np.arange(12, dtype=np.float32).reshape(2, 6)[:, ::2]
+    turned, sliced = (
+        np.arange(12, dtype=np.float32).reshape(3, 4).T,
+        np.arange(12, dtype=np.float32).reshape(2, 6)[:, ::2],
+    )
     x, lengths = pad([turned, sliced])
     assert np.array_equal(x[0], turned) and np.array_equal(x[1, :2], sliced) and lengths.tolist() == [4, 2]
 

@@ -60,7 +60,9 @@ def test_randomness_is_of_seed_epoch_and_id_alone(samples: list[Sample]) -> None
 
 
 def test_the_generator_of_a_sample() -> None:
-    draws = {random_of(seed, epoch, name).integers(1 << 60) for seed in (0, 1) for epoch in (0, 1) for name in ("a", "b")}
+    draws = {
+        random_of(seed, epoch, name).integers(1 << 60) for seed in (0, 1) for epoch in (0, 1) for name in ("a", "b")
+    }
     assert len(draws) == 8, "all differ"
     assert random_of(0, 0, "a").integers(1 << 60) == random_of(0, 0, "a").integers(1 << 60)
 
@@ -108,6 +110,12 @@ def test_pictures_are_decoded_once_while_there_is_room(samples: list[Sample]) ->
         for i in range(8):
             data[epoch, i]
     assert data.kind.decoded == 8
+    data = seen(samples)
+    data._room = sum(len(samples[i].y) * 10 + 8 for i in range(3)) * 16 + 100
+    for _ in range(2):
+        for i in range(8):
+            data[0, i]
+    assert data.kind.decoded == 8 + 5, "three fit"
     crowded = seen(samples, cache_mb=0)
     for _ in range(3):
         crowded[0, 1]

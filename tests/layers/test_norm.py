@@ -12,7 +12,9 @@ SPACES = [(), (4,), (3, 2)]
 LENGTHS = [7, 2, 5, 1]
 
 
-def padded(space: tuple[int, ...], lengths: list[int], *, channels: int = 3, kind: torch.dtype = torch.float32) -> Tensor:
+def padded(
+    space: tuple[int, ...], lengths: list[int], *, channels: int = 3, kind: torch.dtype = torch.float32
+) -> Tensor:
     """Random ``(batch, channels, time, *space)``, zero behind ``lengths``."""
     x = 2 * torch.randn(len(lengths), channels, max(lengths), *space, dtype=kind) + 1
     return zero_padding(x, torch.tensor(lengths), axis=2)
@@ -73,7 +75,9 @@ def test_gradients_are_those_of_the_function(space: tuple[int, ...]) -> None:
     x = padded(space, lengths.tolist(), channels=2, kind=torch.float64).requires_grad_()
 
     def run(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return torch.func.functional_call(norm, {"weight": weight, "bias": bias}, (zero_padding(x, lengths, axis=2), lengths))
+        return torch.func.functional_call(
+            norm, {"weight": weight, "bias": bias}, (zero_padding(x, lengths, axis=2), lengths)
+        )
 
     weight, bias = (torch.randn(2, dtype=torch.float64, requires_grad=True) for _ in range(2))
     assert torch.autograd.gradcheck(run, (x, weight, bias))

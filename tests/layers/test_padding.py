@@ -70,9 +70,10 @@ def test_reverse_takes_what_is_not_contiguous() -> None:
 
 def test_out_length_is_what_torch_makes() -> None:
     steps = torch.arange(1, 30)
-    for kernel, stride, padding, dilation in [(1, 1, 0, 1), (2, 2, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (3, 3, 1, 1)] + [
-        *((2, 1, 0, 1), (5, 2, 2, 1), (3, 2, 0, 2), (4, 3, 1, 2), (2, 2, 1, 1), (7, 4, 3, 1))
-    ]:
+    for kernel, stride, padding, dilation in (
+        *((1, 1, 0, 1), (2, 2, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (3, 3, 1, 1), (2, 1, 0, 1)),
+        *((5, 2, 2, 1), (3, 2, 0, 2), (4, 3, 1, 2), (2, 2, 1, 1), (7, 4, 3, 1)),
+    ):
         conv = nn.Conv1d(1, 1, kernel, stride, padding, dilation)
         expected = []
         for step in steps.tolist():

@@ -112,7 +112,9 @@ def test_head_gives_log_probabilities_of_letters_and_blank() -> None:
 
 def test_an_encoder_that_keeps_space_is_refused() -> None:
     encoder = type("Maps", (), {"levels": (Level(7, (4,), 1),)})()
-    with pytest.raises(SettingsError, match=r"Maps gives maps of size \(4,\).*expected an encoder that gives one vector"):
+    with pytest.raises(
+        SettingsError, match=r"Maps gives maps of size \(4,\).*expected an encoder that gives one vector"
+    ):
         task().head(encoder)
 
 
@@ -181,7 +183,7 @@ def test_predictions_have_text_score_and_places_in_columns_of_the_input() -> Non
     assert [part.value for part in found[0].parts] == ["a", "b"]
     for prediction, width in zip(found, (30, 16), strict=True):
         edges = [edge for part in prediction.parts for edge in (part.start, part.stop)]
-        assert edges == sorted(edges) and 0 <= edges[0] and edges[-1] <= width
+        assert edges == sorted(edges) and edges[0] >= 0 and edges[-1] <= width
         assert all(part.score == pytest.approx(0.9) for part in prediction.parts) and 0 < prediction.score <= 1
     a, b = found[0].parts
     assert a.start < 4 * 2 < a.stop, "around the frames 1 and 2"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import uuid
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -151,32 +149,6 @@ def count_kinds(files: Iterable[Path]) -> str:
         kinds.append(f"{rest} other")
     listed = " and ".join([", ".join(kinds[:-1]), kinds[-1]] if len(kinds) > 1 else kinds)
     return f"holds {listed} {'file' if counts.total() == 1 else 'files'}"
-
-
-def replace_file(target: Path, data: bytes) -> None:
-    """Write ``data`` aside and put it in the place of ``target`` in one step: a crash leaves the old file whole.
-
-    Raises ``DataError`` where the folder cannot be written.
-    """
-    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    try:
-        try:
-            with aside.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if target.exists():
-                shutil.copymode(target, aside)
-            os.replace(aside, target)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"cannot be written ({error.strerror})",
-            expected="a folder with room and permission",
-            do="Choose another folder.",
-            file=target,
-        ) from error
 
 
 def unreadable(path: Path, error: OSError) -> DataError:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crnn.data.formats._canvas import Point
-from crnn.data.formats._files import name_in, read_bytes, replace_file, root_of, split_of, walk
+from crnn.data.formats._files import name_in, read_bytes, root_of, split_of, walk
 from crnn.errors import CrnnError, DataError, MissingExtra
+from crnn.files import write_aside
 from crnn.types import Prediction, Region, Sample
 
 Element = Any
@@ -171,7 +172,8 @@ def save(tree: Any, target: Path) -> None:
     """Write the tree to ``target`` in UTF-8, in one step. Raises ``DataError``."""
     stream = io.BytesIO()
     tree.write(stream, encoding="UTF-8", xml_declaration=True, standalone=tree.docinfo.standalone or None)
-    replace_file(target, stream.getvalue())
+    with write_aside(target, "wb") as file:
+        file.write(stream.getvalue())
 
 
 def _entities(path: Path) -> DataError:
