@@ -91,7 +91,7 @@ def started(recipe: Mapping[str, Any], run: Path, before: str = "") -> subproces
 
 
 def wait_for_epochs(run: Path, count: int, process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not (run / "epochs.jsonl").exists() or len((run / "epochs.jsonl").read_text().splitlines()) < count:
         assert process.poll() is None and time.monotonic() < end, process.communicate()[1]
         time.sleep(0.002)
@@ -151,7 +151,7 @@ def test_killed_between_figures_and_state_and_resumed(never_stopped: Path, made:
         " if trainer.current_epoch == 1: os.kill(os.getpid(), 9)\nProgress.on_train_epoch_end = then_die"
     )
     process = started(stoppable(made("transcribe")), tmp_path / "run", kill)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL and len(figures(tmp_path / "run")) == 2
     crnn.fit({}, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", never_stopped)
@@ -163,7 +163,7 @@ def test_interrupted_and_resumed_equals_never_stopped(never_stopped: Path, made:
     process = started(stoppable(made("transcribe")), run)
     wait_for_epochs(run, 2, process)
     os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: the workers, too
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=120)[1]
     assert process.returncode != 0
     crnn.fit({}, run, resume=True)
     assert_same_run(run, never_stopped)
