@@ -109,6 +109,11 @@ def test_lower_rows_do_not_import_higher_ones(path: Path) -> None:
         assert row_of(name.split(".")[1]) < row_of(own[0]), f"{own[0]} imports {name}, which does not lie below it"
 
 
+def test_tasks_do_not_know_models() -> None:
+    for path in sorted((ROOT / "tasks").glob("*.py")):
+        assert not [name for name in imports(path) if name.startswith("crnn.models")], "they meet in bundle.build"
+
+
 @pytest.mark.parametrize("folder", SIDES)
 def test_entries_do_not_import_each_other(folder: str) -> None:
     package = "crnn." + folder.replace("/", ".")
