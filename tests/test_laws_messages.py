@@ -345,7 +345,6 @@ def test_settings_that_make_no_sense(recipe: dict[str, Any], words: Any, do: str
     said(caught, *words, do=do)
 
 
-@pytest.mark.xfail(strict=True, reason="settings have types but no ranges")
 @pytest.mark.parametrize(
     ("table", "key", "value"),
     [
@@ -378,7 +377,6 @@ def test_numbers_out_of_range(table: str, key: str, value: Any, made: Made, tmp_
     said(caught, f"{key} is {value}", "expected", do="")
 
 
-@pytest.mark.xfail(strict=True, reason="saying it converts a tensor with a gradient, of which torch warns")
 def test_a_loss_that_is_not_finite_names_the_files(made: Made, tmp_path: Path) -> None:
     values = {
         "input": {"height": 16},
@@ -421,7 +419,6 @@ def test_runs_that_hold_a_run_or_none(made: Made, tmp_path: Path) -> None:
     said(caught, "cannot be resumed", "recipe.json", "expected a run folder", do="train anew", file=tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="the message holds PosixPath(...)")
 def test_a_run_that_was_stopped_in_its_first_epoch(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text('{"recipe": {}, "start": null}')
     with pytest.raises(SettingsError) as caught:

@@ -20,12 +20,30 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from crnn.errors import SettingsError
 from crnn.registry import suggest
 
 S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Which numbers make sense for a setting; ``low`` and ``high`` do."""
+
+    low: float
+    high: float = float("inf")
+
+    def __str__(self) -> str:
+        return f"at least {self.low}" if self.high == float("inf") else f"from {self.low} to {self.high}"
+
+
+Count = Annotated[int, Range(1)]
+Whole = Annotated[int, Range(0)]
+Strength = Annotated[float, Range(0.0)]
+Share = Annotated[float, Range(0.0, 1.0)]
+CHANGE = "Change it in the recipe or the command."
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -39,7 +57,7 @@ class DataSettings:
     """Folder or table to choose the best bundle by; otherwise a part of train is held out."""
     format: str = "auto"
     """Name of the format; auto recognises it."""
-    valid_share: float = 0.1
+    valid_share: Share = 0.1
     """Share of train (whole groups where groups are known) held out when nothing else is given."""
     licence: str = ""
     """Licence of the data, kept in the bundle."""
@@ -51,29 +69,29 @@ class DataSettings:
 class TrainSettings:
     """How to train."""
 
-    epochs: int = 40
+    epochs: Count = 40
     """Most passes over the training part."""
-    batch_size: int = 16
+    batch_size: Count = 16
     """Samples in a batch."""
-    learning_rate: float = 2e-3
+    learning_rate: Strength = 2e-3
     """Peak of the learning rate, reached after the warm-up."""
-    warmup: int = 300
+    warmup: Whole = 300
     """Steps over which the learning rate rises from zero."""
-    weight_decay: float = 1e-3
+    weight_decay: Strength = 1e-3
     """Decoupled weight decay (AdamW) of all matrices and filters."""
-    clip: float = 5.0
+    clip: Strength = 5.0
     """Longest gradient (Euclidean norm); longer ones are shortened to it."""
-    patience: int = 15
+    patience: Count = 15
     """Epochs without a better validation figure before training stops."""
-    validate_every: int = 1
+    validate_every: Count = 1
     """Epochs between two looks at the validation part."""
-    seed: int = 0
+    seed: Whole = 0
     """Start of all randomness; the same seed, data and machine give the same weights."""
     precision: Precision = "auto"
     """Number format of the arithmetic; auto measures whether bfloat16 pays on this processor."""
-    workers: int = 1
+    workers: Whole = 1
     """Processes that read and augment beside the training."""
-    threads: int = 0
+    threads: Whole = 0
     """Processor threads of the arithmetic; 0 takes all."""
     augment: bool = True
     """Vary the training samples."""
@@ -98,7 +116,7 @@ def fill(cls: type[S], values: Mapping[str, Any], where: str) -> S:
 
     Raises ``SettingsError`` for an unknown key (with the nearest known one) and for a value of the wrong type.
     """
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     fields = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
@@ -111,7 +129,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return fill(hint, value, where)  # type: ignore[arg-type]
     origin, args = get_origin(hint), get_args(hint)
-    wrong = SettingsError(f"{where} is {value!r}", expected=_say(hint), do="Change it in the recipe or the command.")
+    if origin is Annotated:
+        number, limits = _convert(args[0], value, where), args[1]
+        if not limits.low <= number <= limits.high:
+            raise SettingsError(f"{where} is {value}", expected=f"{_say(args[0])} {limits}", do=CHANGE)
+        return number
+    wrong = SettingsError(f"{where} is {value!r}", expected=_say(hint), do=CHANGE)
     if hint is Any:
         return value
     if origin is Literal:
@@ -144,6 +167,13 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def _say(hint: Any) -> str:
+    if get_origin(hint) is tuple:
+        args = get_args(hint)
+        if args[-1] is ...:
+            return f"a list, each {_say(args[0])}"
+        return f"a list of {len(args)}: {', '.join(map(_say, args))}"
+    if get_origin(hint) is Annotated:
+        return f"{_say(get_args(hint)[0])} {get_args(hint)[1]}"
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(repr(a) for a in get_args(hint))
     if get_origin(hint) in (Union, types.UnionType):

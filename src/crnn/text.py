@@ -86,8 +86,8 @@ class Alphabet:
 
 def normalise(text: str, form: Unicode) -> str:
     """``text`` in a Unicode normal form, its runs of white space as one space, without white space at the ends."""
-    text = " ".join(text.split())
-    return text if form == "none" else unicodedata.normalize(form, text)
+    text = text if form == "none" else unicodedata.normalize(form, text)
+    return " ".join(text.split())  # afterwards, since compatibility forms make spaces of their own
 
 
 def display_order(text: str) -> str:

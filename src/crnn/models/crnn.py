@@ -13,6 +13,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from crnn.config import Count, Share, Whole
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, Recurrent, TimeDropout
 from crnn.types import Features, InputSpec, Level, Seq
@@ -41,17 +42,17 @@ class CRNN(nn.Module):
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
-        channels: tuple[int, ...] = (32, 64, 128, 256)
+        channels: tuple[Count, Count, Count, Count] = (32, 64, 128, 256)
         """Feature maps of the four stages; each halves the height."""
-        blocks: tuple[int, ...] = (0, 1, 1, 0)
+        blocks: tuple[Whole, Whole, Whole, Whole] = (0, 1, 1, 0)
         """Residual blocks in each stage."""
         stride: Literal[4, 6, 8] = 6
         """Picture columns for one step of the recurrence."""
-        hidden: int = 256
+        hidden: Count = 256
         """LSTM units in each direction."""
-        layers: int = 2
+        layers: Count = 2
         """LSTM layers."""
-        dropout: float = 0.3
+        dropout: Share = 0.1
         """Share of features dropped before each recurrent layer and the head, in training."""
 
     def __init__(self, spec: InputSpec, settings: Settings = Settings()) -> None:

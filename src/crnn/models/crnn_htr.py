@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from crnn.config import Count, Share, Whole
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, MaxPool, Recurrent, at_least
 from crnn.types import Features, InputSpec, Level, Seq
@@ -26,17 +27,17 @@ class CRNNHTR(nn.Module):
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
-        channels: tuple[int, ...] = (16, 32, 48, 64, 80)
+        channels: tuple[Count, ...] = (16, 32, 48, 64, 80)
         """Feature maps of the blocks of convolution, batch normalisation and leaky ReLU."""
-        pools: int = 3
+        pools: Whole = 3
         """Blocks, from the first on, behind which a max pool halves columns and height."""
-        hidden: int = 256
+        hidden: Count = 256
         """LSTM units in each direction."""
-        layers: int = 5
+        layers: Count = 5
         """LSTM layers."""
-        conv_dropout: float = 0.2
+        conv_dropout: Share = 0.2
         """Share of values dropped before the third and later blocks, in training."""
-        dropout: float = 0.5
+        dropout: Share = 0.5
         """Share of values dropped before each recurrent layer and the head, in training."""
 
     def __init__(self, spec: InputSpec, settings: Settings = Settings()) -> None:

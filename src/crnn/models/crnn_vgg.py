@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from crnn.config import Count
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, MaxPool, Recurrent, at_least
 from crnn.types import Features, InputSpec, Level, Seq
@@ -27,9 +28,9 @@ class CRNNVGG(nn.Module):
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
-        channels: tuple[int, int, int, int, int, int, int] = (64, 128, 256, 256, 512, 512, 512)
+        channels: tuple[Count, Count, Count, Count, Count, Count, Count] = (64, 128, 256, 256, 512, 512, 512)
         """Feature maps of the seven convolutions."""
-        hidden: int = 256
+        hidden: Count = 256
         """LSTM units in each direction; the first layer's two directions are joined to as many features."""
 
     def __init__(self, spec: InputSpec, settings: Settings = Settings()) -> None:

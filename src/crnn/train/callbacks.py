@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from crnn.errors import CrnnError, TrainingError
+from crnn.files import write_aside
 from crnn.types import Prediction, Sample
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class KeepBest(Callback):
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
         self._start = time.perf_counter() - self.seconds
+
+    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
+        self.figures, self.predictions = {}, []
 
     def on_validation_epoch_start(self, trainer: Any, module: Any) -> None:
         module.pairs.clear()
@@ -125,6 +129,13 @@ class Progress(Callback):
         self.waited = self.steps_seconds = self.mark = 0.0
         self.samples = self.steps = 0
 
+    def forget(self, count: int) -> None:
+        """Keep the figures of the first ``count`` epochs: a run that was killed may have written more than its state
+        knows of."""
+        rows = self.figures.read_text(encoding="utf-8").splitlines(keepends=True) if self.figures.exists() else []
+        with write_aside(self.figures) as file:
+            file.writelines(row for row in rows if row.endswith("\n") and json.loads(row)["epoch"] <= count)
+
     def introduce(self, prepared: Prepared, precision: str) -> None:
         """Say what will be trained on what, and what is left out."""
         p = prepared
@@ -180,8 +191,9 @@ class Progress(Callback):
         with self.figures.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         best = " *" if keep.best_epoch == trainer.current_epoch else f" (best {keep.best_epoch + 1})"
+        said = task.say(keep.figures) + best if keep.figures else "not looked at"
         self.console.print(
-            f"epoch {row['epoch']:>3}/{trainer.max_epochs}  loss {row['loss']:.3f}  {task.say(keep.figures)}{best}  "
+            f"epoch {row['epoch']:>3}/{trainer.max_epochs}  loss {row['loss']:.3f}  {said}  "
             f"{row['samples_per_second']:.0f} samples/s, {100 * row['waiting']:.0f} % waiting  {_clock(keep.seconds)}",
             highlight=False,
         )

@@ -51,7 +51,7 @@ class Run(lightning.LightningModule):
         loss = self.bundle.task.loss(self.net, loaded.batch)
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss is {float(loss)} in epoch {self.current_epoch} at {', '.join(loaded.batch.ids[:16])}",
+                f"the loss is {loss.item()} in epoch {self.current_epoch} at {', '.join(loaded.batch.ids[:16])}",
                 expected="a finite number",
                 do="Look at these files; if they are in order, halve train.learning_rate.",
             )
@@ -148,7 +148,7 @@ class _Loop:
                 gradient_clip_val=s.clip,
                 callbacks=[keep, watch, progress, state],
                 logger=self._logger(),
-                check_val_every_n_epoch=s.validate_every,
+                check_val_every_n_epoch=min(s.validate_every, s.epochs),
                 num_sanity_val_steps=0,
                 enable_progress_bar=False,
                 enable_model_summary=False,
@@ -156,12 +156,23 @@ class _Loop:
                 default_root_dir=self.run,
                 use_distributed_sampler=False,
             )
-            train = self._loader(p.train, lambda: trainer.current_epoch)
-            valid = self._loader(p.valid)
             path = self.run / STATE if resume else None
-            trainer.fit(module, train, valid, ckpt_path=path, weights_only=True if path else None)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
+            first = self._finished_epochs(path, progress)
+            # workers are given their first batches before the trainer knows at which epoch it goes on
+            train = self._loader(p.train, lambda: max(first, trainer.current_epoch))
+            valid = self._loader(p.valid)
+            try:
+                trainer.fit(module, train, valid, ckpt_path=path, weights_only=True if path else None)
+            except SystemExit:  # what Lightning makes of Ctrl-C
+                raise KeyboardInterrupt from None
+
+    def _finished_epochs(self, state: Path | None, progress: Progress) -> int:
+        """Epochs that the state to resume from has behind it; figures of later ones are forgotten."""
+        if state is None:
+            return 0
+        count = int(torch.load(state, weights_only=True, map_location="cpu", mmap=True)["epoch"]) + 1
+        progress.forget(count)
+        return count
 
     def _loader(self, part: Part, epoch: Callable[[], int] | None = None) -> DataLoader:
         s, train = self.recipe.train, epoch is not None
@@ -206,7 +217,7 @@ def _remembered(run: Path) -> tuple[Recipe, str | None]:
     try:
         values = json.loads((run / RECIPE).read_text(encoding="utf-8"))
         if not (run / STATE).is_file():
-            raise FileNotFoundError(2, "no epoch was finished", run / STATE)
+            raise FileNotFoundError(2, "no epoch was finished", STATE)
         return fill(Recipe, values["recipe"], RECIPE), values["start"]
     except (OSError, ValueError, KeyError) as error:
         raise SettingsError(

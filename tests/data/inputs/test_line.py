@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from crnn.data.inputs.line import Line, readable
+from crnn.data.inputs.line import Line
 from crnn.data.inputs.line_augment import LineAugment
 from crnn.errors import DataError
 from crnn.types import Region
@@ -153,14 +153,11 @@ def test_arrays_and_pictures_in_memory_are_sources() -> None:
 # turned pictures
 
 
-SIDEWAYS = pytest.mark.xfail(strict=True, reason="decoded at a fraction of the side that is not the line's height")
-
-
 @pytest.mark.parametrize(
     ("suffix", "size", "orientation"),
     [("png", (300, 48), o) for o in range(1, 9)]
     + [("jpg", (300, 48), o) for o in range(1, 9)]
-    + [pytest.param("jpg", (2400, 150), o, marks=[SIDEWAYS] if o > 4 else []) for o in range(1, 9)],
+    + [("jpg", (2400, 150), o) for o in range(1, 9)],
 )
 def test_turned_as_the_camera_says(suffix: str, size: tuple[int, int], orientation: int, tmp_path: Path) -> None:
     upright = drawn(*size)
@@ -191,16 +188,12 @@ def test_a_jpeg_decoded_smaller_is_the_same_line_at_the_same_scale(size: tuple[i
     assert near(jpg[:, : png.shape[1]], png[:, : jpg.shape[1]], most=8)
 
 
-ROUNDED = pytest.mark.xfail(strict=True, reason="the width is taken from the picture that was decoded smaller")
-
-
-@pytest.mark.parametrize("size", [(3000, 520), pytest.param((3001, 517), marks=ROUNDED), (2999, 1023), (2501, 1037)])
+@pytest.mark.parametrize("size", [(3000, 520), (3001, 517), (2999, 1023), (2501, 1037)])
 def test_columns_of_a_jpeg_are_those_foretold(size: tuple[int, int], tmp_path: Path) -> None:
     drawn(*size).save(tmp_path / "a.jpg")
     assert kind().decode(tmp_path / "a.jpg").shape[1] == kind().steps(tmp_path / "a.jpg")
 
 
-@pytest.mark.xfail(strict=True, reason="128 rows are asked for, whatever input.height is")
 def test_a_jpeg_is_not_decoded_below_the_height_that_is_asked_for(tmp_path: Path) -> None:
     stripes = np.zeros((1100, 600), np.uint8) + 255
     stripes[::11] = 0
@@ -257,12 +250,6 @@ def test_a_region_of_a_turned_page_speaks_of_the_page_as_it_is_shown(page: Path,
     assert np.array_equal(here, there)
 
 
-def test_readable_gives_the_error_of_decoding(page: Path, tmp_path: Path) -> None:
-    assert readable(page) is None
-    error = readable(tmp_path / "gone.png")
-    assert isinstance(error, DataError) and "is not there" in str(error)
-
-
 # variations
 
 OFF = {"slant": 0.0, "stretch": 0.0, "elastic": 0.0, "squeeze": 0.0, "thickness": 0.0, "blur": 0.0}
@@ -309,16 +296,12 @@ def test_each_strength_does_something(one: str) -> None:
     x = np.asarray(drawn())
     on = LineAugment(share=1.0, **{**OFF, one: getattr(LineAugment(), one)})
     off = LineAugment(share=1.0, **OFF)
-    assert any(not np.array_equal(on(x, np.random.default_rng(s)), off(x, np.random.default_rng(s))) for s in range(40))
+    assert any(
+        not np.array_equal(on(x, np.random.default_rng(s)), off(x, np.random.default_rng(s))) for s in range(120)
+    )
 
 
-@pytest.mark.parametrize(
-    "one",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason="a blur below 0.2")] if name == "blur" else [])
-        for name in OFF
-    ],
-)
+@pytest.mark.parametrize("one", list(OFF))
 def test_small_strengths_are_no_trouble(one: str) -> None:
     x = np.asarray(drawn())
     for seed in range(60):

@@ -17,9 +17,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
+from crnn.config import Count
 from crnn.data.inputs._line_doubts import Ink, look
 from crnn.data.inputs.line_augment import LineAugment
-from crnn.errors import CrnnError, DataError
+from crnn.errors import DataError
 from crnn.findings import Look
 from crnn.types import InputSpec, Region
 
@@ -39,11 +40,11 @@ class Line:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
-        height: int = 64
+        height: Count = 64
         """Height in pixels to which each line is scaled."""
         polarity: Literal["auto", "dark", "light"] = "auto"
         """Ink darker than paper, lighter, or found out for each picture."""
-        longest: int = 6000
+        longest: Count = 6000
         """Most columns after scaling; longer pictures are refused."""
 
     def __init__(self, settings: Settings = Settings()) -> None:
@@ -61,14 +62,14 @@ class Line:
 
     def decode_scaled(self, source: Source) -> tuple[np.ndarray, float]:
         """The same, and how many columns one pixel of the picture became."""
-        picture, pixels = _grey(source)
-        size = (self._width(*picture.size, source), self.settings.height)
+        picture, (width, height) = _grey(source, 2 * self.settings.height)
+        size = (self._width(width, height, source), self.settings.height)
         if picture.size != size:
             picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
         x = np.asarray(picture)
         if self.settings.polarity == "light" or (self.settings.polarity == "auto" and is_inverted(x)):
             x = 255 - x
-        return x, size[0] / pixels
+        return x, size[0] / width
 
     def finish(self, x: np.ndarray) -> np.ndarray:
         """uint8 ``(height, width)`` to ink, float32 ``(width, 1, height)``, paper 0 and the darkest strokes 1."""
@@ -139,16 +140,17 @@ def _too_large(size: str, path: Path) -> DataError:
     return DataError(f"is too large{size}", expected=expected, do="Scale it down or cut the lines out.", file=path)
 
 
-def _load(path: Path, least_height: int = 0) -> tuple[Image.Image, int]:
-    """Grey pixels of a file, upright, transparent parts as paper; and its true width, since a JPEG may be decoded
-    smaller, but not below ``least_height``."""
+def _load(path: Path, least_height: int = 0) -> tuple[Image.Image, tuple[int, int]]:
+    """Grey pixels of a file, upright, transparent parts as paper; and its true width and height, since a JPEG may be
+    decoded smaller, but not below ``least_height``."""
     with _open(path) as picture:
         try:
             size = _upright(picture)
             if least_height and picture.format == "JPEG":
-                picture.draft("L", (1, least_height))
+                least = (1, least_height) if size == picture.size else (least_height, 1)
+                picture.draft("L", least)
             picture.load()
-            return _to_grey(ImageOps.exif_transpose(picture)), size[0]
+            return _to_grey(ImageOps.exif_transpose(picture)), size
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(
                 f"cannot be decoded ({error})",
@@ -175,10 +177,10 @@ def _page(path: Path) -> Image.Image:
     return _load(path)[0]
 
 
-def _grey(source: Source) -> tuple[Image.Image, int]:
-    """The grey picture of a line, and how many pixels wide the source is."""
+def _grey(source: Source, least_height: int) -> tuple[Image.Image, tuple[int, int]]:
+    """The grey picture of a line, of a file no smaller than ``least_height``; and width and height of the source."""
     if isinstance(source, Path):
-        return _load(source, least_height=128)
+        return _load(source, least_height)
     if isinstance(source, Region):
         picture = _cut(_page(source.page), source)
     elif isinstance(source, Image.Image):
@@ -190,7 +192,7 @@ def _grey(source: Source) -> tuple[Image.Image, int]:
             f"an array of shape {source.shape} and type {source.dtype}" if isinstance(source, np.ndarray) else source
         )
         raise DataError(str(given), expected="a path, or uint8 (height, width) or (height, width, 3)", do="Convert it.")
-    return picture, picture.width
+    return picture, picture.size
 
 
 def _size(source: Source) -> tuple[int, int]:
@@ -236,12 +238,3 @@ def _cut(page: Image.Image, region: Region) -> Image.Image:
         return line
     paper = int(np.percentile(x[m], 75))
     return Image.fromarray(np.where(m, x, np.uint8(paper)))
-
-
-def readable(source: Path | Region) -> CrnnError | None:
-    """The error that decoding ``source`` would raise, if any."""
-    try:
-        _grey(source)
-    except CrnnError as error:
-        return error
-    return None

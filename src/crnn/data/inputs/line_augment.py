@@ -7,30 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from crnn.config import Share, Strength
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineAugment:
     """Strengths of the variations; 0 turns one off. ``augment(x, rng)`` takes and gives uint8 ``(height, width)``."""
 
-    share: float = 0.9
+    share: Share = 0.7
     """Share of lines that are varied at all."""
-    slant: float = 0.4
+    slant: Strength = 0.25
     """Most shear to either side, columns for each row."""
-    stretch: float = 0.2
+    stretch: Strength = 0.12
     """Most change of the width, as a share of it."""
-    elastic: float = 0.06
+    elastic: Strength = 0.04
     """Typical wandering of the writing line and its spacing, as a share of the height."""
-    squeeze: float = 0.15
+    squeeze: Strength = 0.1
     """Most change of the letters' height inside the line, as a share of it."""
-    thickness: float = 0.5
+    thickness: Strength = 0.4
     """Most thickening or thinning of strokes, 1 is a pixel to each side."""
-    blur: float = 1.0
+    blur: Strength = 0.7
     """Largest radius of a blur, in pixels."""
-    noise: float = 12.0
+    noise: Strength = 8.0
     """Largest standard deviation of the paper's grain, in grey levels."""
-    contrast: float = 0.4
+    contrast: Strength = 0.3
     """Most change of gamma and contrast."""
-    blots: float = 0.3
+    blots: Share = 0.1
     """Share of lines of which a piece as wide as a letter is covered with paper or faded."""
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -39,7 +41,7 @@ class LineAugment:
         picture = self._warp(Image.fromarray(x), rng)
         picture = self._stroke(picture, rng)
         if self.blur and rng.random() < 0.3:
-            picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, self.blur)))
+            picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(min(0.2, self.blur), self.blur)))
         x = np.asarray(picture)
         if self.contrast:
             x = self._tone(x, rng)
