@@ -21,6 +21,7 @@ from crnn.config import Recipe, fill
 from crnn.data.formats import open_data
 from crnn.deploy.predict import Predictor
 from crnn.tasks import TASKS
+from crnn.train.callbacks import Progress
 from crnn.train.evaluate import evaluate
 from crnn.train.fit import fit
 
@@ -164,3 +165,29 @@ def test_interrupted_and_resumed_equals_never_stopped(never_stopped: Path, made:
     crnn.fit({}, run, resume=True)
     assert_same_run(run, never_stopped)
     assert "KeyboardInterrupt" in said.splitlines()[-1], "so that whoever called can tell that it was stopped"
+
+
+@pytest.mark.xfail(strict=True, reason="Lightning turns a deaf ear to Ctrl-C for good")
+def test_who_interrupted_a_training_can_interrupt_again(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "on_train_batch_end", stop)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            crnn.fit(stoppable(made("transcribe")), tmp_path / "run")
+        assert signal.getsignal(signal.SIGINT) == before
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.xfail(strict=True, reason="figures of a run that has no state to resume from stay")
+def test_a_run_that_left_no_state_can_be_trained_anew(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "epochs.jsonl").write_text('{"epoch": 1, "loss": 9.9, "cer": 1.0, "wer": 1.0}\n', encoding="utf-8")
+    recipe = stoppable(made("transcribe"))
+    recipe["train"] |= {"epochs": 1, "workers": 0}
+    crnn.fit(recipe, tmp_path)
+    assert [row["epoch"] for row in figures(tmp_path)] == [1]

@@ -43,3 +43,9 @@ def test_depends_on_the_generator_alone() -> None:
     first = drop(x)
     torch.manual_seed(3)
     assert torch.equal(drop(x), first)
+
+
+@pytest.mark.xfail(strict=True, reason="0 / 0")
+def test_all_dropped_is_zero_as_in_torch() -> None:
+    x = torch.randn(2, 3, 4)
+    assert torch.equal(TimeDropout(1.0)(x), torch.nn.Dropout(1.0)(x))

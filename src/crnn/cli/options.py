@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_type_hints
 from cyclopts import Group, Parameter
 
 from crnn import config
-from crnn.config import DataSettings, Recipe, TrainSettings, as_dict, assign, documented, fill
+from crnn.config import DataSettings, Precision, Recipe, TrainSettings, as_dict, assign, documented, fill
 from crnn.errors import SettingsError
 from crnn.registry import suggest
 
@@ -39,6 +39,10 @@ Settings = Annotated[
     Parameter(name="--set", negative="", help="Any value of a recipe: TABLE.KEY=VALUE, such as encoder.hidden=128."),
 ]
 Format = Annotated[str, Parameter(help="Format of the data: auto, pairs, table, page, alto, pictures.")]
+
+BatchSize = Annotated[int, Parameter(help="Samples in a batch.")]
+Arithmetic = Annotated[Precision, Parameter(help="Number format of the arithmetic.")]
+Threads = Annotated[int, Parameter(help="Processor threads; 0 takes all.")]
 
 
 def recipe_of(

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from crnn.cli.options import Format
+from crnn.cli.options import Arithmetic, BatchSize, Format, Threads
 from crnn.cli.options import threads as use_threads
 
 
@@ -28,11 +28,9 @@ def predict(
     json: Annotated[bool, Parameter(help="Print JSON lines: text, score, letters' places.", negative="")] = False,
     csv: Annotated[bool, Parameter(help="Print CSV: file, text, score.", negative="")] = False,
     format: Format = "auto",
-    batch_size: Annotated[int, Parameter(help="Samples in a batch.")] = 16,
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16"], Parameter(help="Number format of the arithmetic.")
-    ] = "auto",
-    threads: Annotated[int, Parameter(help="Processor threads; 0 takes all.")] = 0,
+    batch_size: BatchSize = 16,
+    precision: Arithmetic = "auto",
+    threads: Threads = 0,
 ) -> int:
     """Answer for files: pictures, folders of them, tables, PAGE and ALTO pages.
 

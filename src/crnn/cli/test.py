@@ -6,14 +6,14 @@ import json as _json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from crnn.cli.options import Format
+from crnn.cli.options import Arithmetic, BatchSize, Format, Threads
 from crnn.cli.options import threads as use_threads
 from crnn.errors import CrnnError, DataError, SettingsError
 
@@ -35,11 +35,9 @@ def test(
         Parameter(help="Answers of another program to stand in the table: NAME=FILE.jsonl (id, text).", negative=""),
     ] = None,
     predictions: Annotated[Path | None, Parameter(help="Write each answer: .txt, .jsonl or .csv.")] = None,
-    batch_size: Annotated[int, Parameter(help="Samples in a batch.")] = 16,
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16"], Parameter(help="Number format of the arithmetic.")
-    ] = "auto",
-    threads: Annotated[int, Parameter(help="Processor threads; 0 takes all.")] = 0,
+    batch_size: BatchSize = 16,
+    precision: Arithmetic = "auto",
+    threads: Threads = 0,
 ) -> int:
     """Test a bundle: error rates with 95 % intervals, a JSON of results, a page with the worst samples first.
 
