@@ -167,7 +167,6 @@ def test_interrupted_and_resumed_equals_never_stopped(never_stopped: Path, made:
     assert "KeyboardInterrupt" in said.splitlines()[-1], "so that whoever called can tell that it was stopped"
 
 
-@pytest.mark.xfail(strict=True, reason="Lightning turns a deaf ear to Ctrl-C for good")
 def test_who_interrupted_a_training_can_interrupt_again(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
