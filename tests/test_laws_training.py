@@ -183,7 +183,6 @@ def test_who_interrupted_a_training_can_interrupt_again(
         signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.xfail(strict=True, reason="figures of a run that has no state to resume from stay")
 def test_a_run_that_left_no_state_can_be_trained_anew(made: Made, tmp_path: Path) -> None:
     (tmp_path / "epochs.jsonl").write_text('{"epoch": 1, "loss": 9.9, "cer": 1.0, "wer": 1.0}\n', encoding="utf-8")
     recipe = stoppable(made("transcribe"))

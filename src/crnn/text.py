@@ -91,8 +91,11 @@ def normalise(text: str, form: Unicode) -> str:
 
 
 def display_order(text: str) -> str:
-    """``text`` of a right-to-left line from reading order into display order, or back (the rule is its own inverse
-    for letters, digits and the marks between them)."""
+    """``text`` of a right-to-left line from reading order into display order, or back.
+
+    The rule is its own inverse for Hebrew with digits and common marks, for Arabic with either, and for Latin words
+    without digits in between; not where numbers meet marks behind Arabic letters, nor for digits before Latin letters.
+    """
     try:
         from bidi import get_display
     except ImportError as error:

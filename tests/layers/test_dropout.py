@@ -45,7 +45,6 @@ def test_depends_on_the_generator_alone() -> None:
     assert torch.equal(drop(x), first)
 
 
-@pytest.mark.xfail(strict=True, reason="0 / 0")
 def test_all_dropped_is_zero_as_in_torch() -> None:
     x = torch.randn(2, 3, 4)
     assert torch.equal(TimeDropout(1.0)(x), torch.nn.Dropout(1.0)(x))

@@ -21,4 +21,4 @@ class TimeDropout(nn.Module):
         if not self.training or not self.share:
             return x
         kept = x.new_empty(x.shape[0], 1, *x.shape[2:]).bernoulli_(1 - self.share)
-        return x * kept.div_(1 - self.share)
+        return x * kept.div_(1 - self.share or 1.0)

@@ -47,6 +47,7 @@ class Recurrent(nn.Module):
     def forward(
         self, x: Tensor, state: list | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, list | None]:
+        assert state is None or self.ways == 1, "both directions have no state to go on from"
         states: list = []
         for i in range(0, len(self.layers), self.ways):
             if i:

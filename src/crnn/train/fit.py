@@ -168,9 +168,9 @@ class _Loop:
 
     def _finished_epochs(self, state: Path | None, progress: Progress) -> int:
         """Epochs that the state to resume from has behind it; figures of later ones are forgotten."""
-        if state is None:
-            return 0
-        count = int(torch.load(state, weights_only=True, map_location="cpu", mmap=True)["epoch"]) + 1
+        count = 0
+        if state is not None:
+            count = int(torch.load(state, weights_only=True, map_location="cpu", mmap=True)["epoch"]) + 1
         progress.forget(count)
         return count
 
