@@ -59,7 +59,7 @@ class Plain(nn.Module):
         self.levels = (Level(512, (), 4),)
 
     def forward(self, seq: Seq) -> Features:
-        x = self.conv(seq.x.transpose(1, 3).transpose(2, 1).transpose(1, 2))  # (batch, 1, height, time)
+        x = self.conv(seq.x.permute(0, 2, 3, 1))  # (batch, time, 1, height) -> (batch, 1, height, time)
         x = x.flatten(1, 2).transpose(1, 2)
         lengths = (seq.lengths // 4).clamp(max=x.shape[1])
         packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)

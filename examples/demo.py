@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 OUT = Path("runs/demo")
 SIGNS = {"dot": "·", "minus": "-", "plus": "+", "slash": "/"}
-PARTS = {"train": (3000, 0, 110), "valid": (150, 110, 125), "test": (300, 125, 150)}
+PARTS = {"train": (3000, 0, 500), "valid": (150, 500, 550), "test": (300, 550, 600)}
 console = Console()
 
 
