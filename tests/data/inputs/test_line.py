@@ -150,6 +150,15 @@ def test_arrays_and_pictures_in_memory_are_sources() -> None:
     assert np.array_equal(kind().decode(np.asarray(drawn())), kind().decode(drawn()))
 
 
+def test_the_size_of_a_broken_picture_is_told_by_its_header(tmp_path: Path) -> None:
+    drawn().save(tmp_path / "whole.png")
+    data = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "broken.png").write_bytes(data[: len(data) // 2])
+    assert kind().steps(tmp_path / "broken.png") == kind().steps(tmp_path / "whole.png")
+    with pytest.raises(DataError, match="cannot be decoded"):
+        kind().decode(tmp_path / "broken.png")
+
+
 # turned pictures
 
 

@@ -173,8 +173,17 @@ def _to_grey(picture: Image.Image) -> Image.Image:
 
 
 @lru_cache(maxsize=2)
-def _page(path: Path) -> Image.Image:
+def _kept_page(path: Path, stamp: tuple[int, int]) -> Image.Image:
     return _load(path)[0]
+
+
+def _page(path: Path) -> Image.Image:
+    """The page, kept for its other lines as long as the file is the same."""
+    try:
+        state = path.stat()
+    except OSError:
+        return _load(path)[0]  # which says what is wrong
+    return _kept_page(path, (state.st_mtime_ns, state.st_size))
 
 
 def _grey(source: Source, least_height: int) -> tuple[Image.Image, tuple[int, int]]:
@@ -210,7 +219,13 @@ def _size(source: Source) -> tuple[int, int]:
 
 def _upright(picture: Image.Image) -> tuple[int, int]:
     """Width and height after the turn that the file's EXIF orientation asks for."""
-    return picture.size[::-1] if picture.getexif().get(0x0112, 1) >= 5 else picture.size
+    if picture.format == "PNG" and "exif" not in picture.info:
+        return picture.size  # to look for it behind the pixels, Pillow would decode them all
+    try:
+        turned = picture.getexif().get(0x0112, 1) >= 5
+    except (OSError, SyntaxError, ValueError):
+        turned = False  # decoding will say what is wrong with the file
+    return picture.size[::-1] if turned else picture.size
 
 
 def _box(region: Region, width: int, height: int) -> tuple[int, int, int, int]:
