@@ -225,7 +225,7 @@ def test_any_task_can_be_reported(tmp_path: Path) -> None:
     metrics = {"rse_3": 0.01234, "lines_per_second": 12345.0, "count": 7, "bad": float("nan")}
     html = page(tmp_path / "r.html", Report(metrics))
     assert all(shown in html for shown in ("0.01234", "12,345", ">7<", "\N{EN DASH}", "There are none."))
-    assert "<script" not in html and "confusions</h2>" not in html and "needs no network" not in html
+    assert "<script" not in html and "confusions</h2>" not in html and "other answers</h2>" not in html
     assert "Figures" in page(tmp_path / "r.html", Report({}))
 
 
