@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Annotated, Any, get_type_hints
 
 from cyclopts import Group, Parameter
+from rich.console import Console
 
 from crnn import config
 from crnn.config import DataSettings, Precision, Recipe, TrainSettings, as_dict, assign, documented, fill
-from crnn.errors import SettingsError
+from crnn.errors import CrnnError, SettingsError
 from crnn.registry import suggest
-
-TASKS = ("transcribe",)
 
 
 def options_of(cls: type, skip: tuple[str, ...] = ()) -> Any:
@@ -49,6 +49,8 @@ def recipe_of(
     name: str | None, *, data: str | None, model: str | None, settings: list[str] | None, train: Any, others: Any
 ) -> Recipe:
     """The recipe of a command: a TOML file or a task's name, then every option that was given."""
+    from crnn.tasks import TASKS
+
     if name is None or name in TASKS:
         values: dict[str, Any] = {"task": {"name": name or "transcribe"}}
     elif name.endswith(".toml"):
@@ -68,6 +70,14 @@ def recipe_of(
 
 def _given(options: Any) -> dict[str, Any]:
     return {} if options is None else {k: v for k, v in dataclasses.asdict(options).items() if v is not None}
+
+
+def say_left_out(console: Console, errors: Sequence[CrnnError], most: int) -> None:
+    """The first ``most`` of what could not be used, and how many more there are."""
+    for error in errors[:most]:
+        console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
+    if len(errors) > most:
+        console.print(f"left out: {len(errors) - most} more", style="yellow")
 
 
 def threads(count: int) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from crnn.cli.options import Arithmetic, BatchSize, Format, Threads
+from crnn.cli.options import Arithmetic, BatchSize, Format, Threads, say_left_out
 from crnn.cli.options import threads as use_threads
 
 
@@ -53,10 +53,7 @@ def predict(
         for answer in answers:
             sys.stdout.write(_line(answer, json, csv))
             sys.stdout.flush()
-    for error in job.left_out[:10]:
-        console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
-    if len(job.left_out) > 10:
-        console.print(f"left out: {len(job.left_out) - 10} more", style="yellow")
+    say_left_out(console, job.left_out, most=10)
     return 1 if job.left_out else 0
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from crnn.cli.options import Arithmetic, BatchSize, Format, Threads
+from crnn.cli.options import Arithmetic, BatchSize, Format, Threads, say_left_out
 from crnn.cli.options import threads as use_threads
 from crnn.errors import CrnnError, DataError, SettingsError
 
@@ -64,10 +64,7 @@ def test(
         row = bar.add_task("testing", total=len(samples))
         others = dict(read_answers(text) for text in baseline or [])
         tested = evaluate(predictor, samples, progress=lambda: bar.advance(row), others=others)
-    for error in [*left_out, *tested.left_out][:5]:
-        console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
-    if (more := len(left_out) + len(tested.left_out) - 5) and more > 0:
-        console.print(f"left out: {more} more", style="yellow")
+    say_left_out(console, [*left_out, *tested.left_out], most=5)
     _print(tested, f"{bundle} on {data}" + (f" ({part})" if part else ""))
     result = _result(predictor, tested, data, part or "all", name or (json.stem if json else Path(bundle).name))
     if json is not None:

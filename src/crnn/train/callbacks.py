@@ -44,11 +44,11 @@ class KeepBest(Callback):
         self.figures, self.predictions = {}, []
 
     def on_validation_epoch_start(self, trainer: Any, module: Any) -> None:
-        module.pairs.clear()
+        module.predictions.clear()
 
     def on_validation_epoch_end(self, trainer: Any, module: Any) -> None:
         task = module.bundle.task
-        self.predictions = [prediction for prediction, _ in module.pairs]
+        self.predictions = list(module.predictions)
         self.figures = task.score(
             [(self.truth[p.id], p.value) for p in self.predictions], [self.groups[p.id] for p in self.predictions]
         )
@@ -89,7 +89,7 @@ class Watchdog(Callback):
         self.said = ""
         if trainer.current_epoch < self.PATIENCE - 1:
             return
-        pairs = [(self.truth[p.id], p.value) for p, _ in module.pairs]
+        pairs = [(self.truth[p.id], p.value) for p in module.predictions]
         self.said = module.bundle.task.diagnose(pairs) or ""
         if self.said:
             self.said += self._suspicion(module.bundle.kind)

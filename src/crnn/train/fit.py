@@ -28,6 +28,7 @@ from crnn.files import write_aside
 from crnn.precision import resolve
 from crnn.train.callbacks import KeepBest, Progress, Watchdog
 from crnn.train.prepare import Part, Prepared, prepare
+from crnn.types import Prediction
 
 RECIPE = "recipe.json"
 STATE = "last.ckpt"
@@ -40,7 +41,7 @@ class Run(lightning.LightningModule):
         super().__init__()
         self.bundle, self.settings, self.steps = bundle, settings, steps
         self.net = bundle.net
-        self.pairs: list[tuple[Any, Any]] = []
+        self.predictions: list[Prediction] = []
         self.left_out: dict[str, None] = {}
         self.epoch_loss = torch.zeros(())
 
@@ -61,7 +62,7 @@ class Run(lightning.LightningModule):
     def validation_step(self, loaded: Loaded, _: int) -> None:
         self.left_out.update(dict.fromkeys(str(e) for e in loaded.left_out))
         if loaded.batch is not None:
-            self.pairs += zip(self.bundle.task.predict(self.net, loaded.batch), loaded.batch.ids, strict=True)
+            self.predictions += self.bundle.task.predict(self.net, loaded.batch)
 
     def on_train_batch_start(self, *_: Any) -> None:
         torch.manual_seed(self.settings.seed * 1_000_003 + self.global_step)  # dropout depends on the step alone

@@ -139,9 +139,11 @@ def learnable(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnErro
 
 def answerable(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnError]) -> Part:
     """The samples that have an answer to compare with, also one that the network cannot give: that is its error."""
-    asked = [s for s in samples if bundle.task.truth(s)]
+    asked = []
     for sample in samples:
-        if not bundle.task.truth(sample):
+        if bundle.task.truth(sample):
+            asked.append(sample)
+        else:
             left_out.append(DataError("has no answer", expected="one to compare with", do="Add it.", file=sample.id))
     return measured(bundle, asked, left_out)
 
