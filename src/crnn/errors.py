@@ -26,6 +26,10 @@ class SettingsError(CrnnError):
     """A recipe, option or combination that makes no sense."""
 
 
+class ShapeError(CrnnError, ValueError):
+    """A tensor, state or length that does not fit the layer which was given it."""
+
+
 class BundleError(CrnnError):
     """A bundle that is damaged, foreign or does not fit."""
 
