@@ -28,7 +28,7 @@ def channels_first(axes: int) -> tuple[str, ...]:
 
 def check_axes(name: str, x: Tensor, axes: Sequence[str], channels: int | None = None) -> None:
     """``x`` has these axes, and ``channels`` channels."""
-    if _traced():
+    if traced():
         return
     wanted = f"({', '.join(axes)})"
     if x.dim() != len(axes):
@@ -46,9 +46,17 @@ def check_axes(name: str, x: Tensor, axes: Sequence[str], channels: int | None =
         )
 
 
+def check_steps(x: Tensor) -> None:
+    """``x`` has at least one step of time."""
+    if not traced() and x.shape[1] < 1:
+        raise ShapeError(
+            f"x has no steps, {tuple(x.shape)}", expected="at least one step on axis 1", do="Leave empty samples out."
+        )
+
+
 def check_lengths(lengths: Tensor | None, batch: int, steps: int) -> None:
     """``lengths`` is ``(batch,)`` whole numbers from 0 to ``steps``, in any order."""
-    if lengths is None or _traced():
+    if lengths is None or traced():
         return
     if lengths.shape != (batch,) or lengths.is_floating_point():
         raise ShapeError(
@@ -67,7 +75,7 @@ def check_lengths(lengths: Tensor | None, batch: int, steps: int) -> None:
 
 def check_state(state: Any, shapes: Sequence[tuple[int, ...]]) -> None:
     """``state`` is a tuple of tensors of these shapes."""
-    if state is None or _traced():
+    if state is None or traced():
         return
     wanted = ", ".join(map(str, shapes))
     if not isinstance(state, (tuple, list)) or not all(isinstance(s, Tensor) for s in state):
@@ -87,7 +95,7 @@ def check_state(state: Any, shapes: Sequence[tuple[int, ...]]) -> None:
 
 def check_window(kernel: Sequence[int], sizes: Sequence[int], names: Sequence[str]) -> None:
     """A window of ``kernel`` fits into ``sizes``, its padding counted in."""
-    if _traced():
+    if traced():
         return
     for k, size, name in zip(kernel, sizes, names, strict=True):
         if k > size:
@@ -98,5 +106,6 @@ def check_window(kernel: Sequence[int], sizes: Sequence[int], names: Sequence[st
             )
 
 
-def _traced() -> bool:
+def traced() -> bool:
+    """Whether a graph is being made of what runs."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()

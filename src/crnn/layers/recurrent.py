@@ -1,28 +1,41 @@
-"""Recurrence over time for padded batches, on torch's fast kernels."""
+"""Recurrence over time for padded batches: layers, directions, states."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from crnn.errors import ShapeError
+from crnn.layers._given import check_axes, check_lengths, check_state, check_steps, time_first
+from crnn.layers.cells import Cell, State
 from crnn.layers.dropout import TimeDropout
 from crnn.layers.padding import reverse, zero_padding
+from crnn.layers.regular import Wrapped
+from crnn.layers.scan import scan
 
-Cell = Literal["lstm", "gru", "rnn"]
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+"""Cells that torch has kernels for."""
+MakeCell = Callable[[int, int], Cell | Wrapped]
 
 
 class Recurrent(nn.Module):
-    """A stack of LSTM (Hochreiter & Schmidhuber 1997), GRU (Cho et al. 2014) or tanh layers over
-    ``(batch, time, channels)``; ``y, state = layer(x, state, lengths)``.
+    """A stack of recurrent layers over ``(batch, time, inputs, *space)``; ``y, state = layer(x, state, lengths)``.
 
-    In two directions each layer is two one-way ones, the second on each sample's own reversed steps: the numbers of a
-    packed ``nn.LSTM(bidirectional=True)``, without leaving the processor's fast path. ``y`` is
-    ``(batch, time, outputs)`` and zero in the padding; ``state`` is a list, one entry for each one-way layer, to go
-    on from (one direction only). ``dropout`` stands between layers.
+    ``cell`` is the name of one that torch has kernels for (``"lstm"``: Hochreiter & Schmidhuber 1997; ``"gru"``: Cho et
+    al. 2014; ``"rnn"``: tanh), or a function ``(inputs, size) -> cell`` for any other, such as
+    ``partial(LSTMCell, window=Window(), peepholes=True)``.
+
+    ``y`` is ``(batch, time, outputs, *space)`` and zero in the padding. ``state`` is a list with the state of each
+    one-way layer after each sample's own last step, to go on from. In two directions each layer is two one-way ones,
+    the second on each sample's own reversed steps: the numbers of a packed ``nn.LSTM(bidirectional=True)``, without
+    leaving the processor's fast path; there torch's kernels know no state, and it is ``None``.
+
+    ``dropout`` stands between layers. ``recompute`` and ``truncate`` are those of ``scan``, for cells of our own.
     """
 
     def __init__(
@@ -31,40 +44,78 @@ class Recurrent(nn.Module):
         size: int,
         *,
         layers: int = 1,
-        cell: Cell = "lstm",
+        cell: str | MakeCell = "lstm",
         bidirectional: bool = False,
         dropout: float = 0.0,
+        recompute: bool = False,
+        truncate: int = 0,
     ) -> None:
         super().__init__()
         self.ways = 2 if bidirectional else 1
-        self.outputs = size * self.ways
+        self.inputs, self.outputs = inputs, size * self.ways
+        make: Callable = partial(CELLS[cell], batch_first=True) if isinstance(cell, str) else cell
         widths = [inputs] + [self.outputs] * (layers - 1)
-        self.layers = nn.ModuleList(
-            CELLS[cell](width, size, batch_first=True) for width in widths for _ in range(self.ways)
-        )
+        self.layers = nn.ModuleList(make(width, size) for width in widths for _ in range(self.ways))
         self.dropout = TimeDropout(dropout)
+        self.recompute, self.truncate = recompute, truncate
+
+    @property
+    def space(self) -> int:
+        """Axes of space."""
+        return getattr(self.layers[0], "space", 0)
 
     def forward(
-        self, x: Tensor, state: list | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, list | None]:
-        assert state is None or self.ways == 1, "both directions have no state to go on from"
-        states: list = []
+        self, x: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, list[State] | None]:
+        check_axes("x", x, time_first(self.space), self.inputs)
+        check_steps(x)
+        check_lengths(lengths, *x.shape[:2])
+        if state is not None and len(state) != len(self.layers):
+            do = "Give the list that this layer gave, or None to start anew."
+            raise ShapeError(f"state has {len(state)} entries", expected=f"{len(self.layers)}, one a layer", do=do)
+        states: list[Any] = []
         for i in range(0, len(self.layers), self.ways):
             if i:
                 x = self.dropout(x)
-            y, last = self._forward(self.layers[i], x, None if state is None else state[i], lengths)
-            states.append(last)
-            if self.ways == 2:
-                back, _ = self.layers[i + 1](reverse(x, lengths))
-                y = torch.cat([y, reverse(back, lengths)], dim=-1)
-            x = zero_padding(y, lengths, axis=1)
-        return x, (states if self.ways == 1 else None)
+            ways = []
+            for way in range(self.ways):
+                y, last = self._one_way(i + way, x, None if state is None else state[i + way], lengths)
+                ways.append(y)
+                states.append(last)
+            x = ways[0] if self.ways == 1 else torch.cat(ways, 2)
+        return x, (None if states[0] is None else states)
 
-    def _forward(self, layer: nn.Module, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
-        """One one-way layer. The state to go on from is that at each sample's own end, which the fast path does not
-        keep where samples are padded; a bidirectional layer gives no state and needs none."""
-        if self.ways == 2 or lengths is None:
-            return layer(x, state)
-        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        y, last = layer(packed, state)
-        return pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])[0], last
+    def _one_way(self, i: int, x: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State | None]:
+        layer: Any = self.layers[i]
+        backward = i % self.ways == 1
+        if isinstance(layer, nn.RNNBase):
+            return self._kernel(layer, x, state, lengths, backward)
+        return scan(layer, x, state, lengths, reverse=backward, truncate=self.truncate, recompute=self.recompute)
+
+    def _kernel(
+        self, layer: nn.RNNBase, x: Tensor, state: State | None, lengths: Tensor | None, backward: bool
+    ) -> tuple[Tensor, State | None]:
+        """One of torch's kernels. The state at each sample's own end is not what it gives where samples are padded, but
+        by packing them, which is slow; where two directions need no state, nothing is packed."""
+        parts = 2 if isinstance(layer, nn.LSTM) else 1
+        check_state(state, [(x.shape[0], layer.hidden_size)] * parts)
+        given: Any = None if state is None else tuple(s[None] for s in state)
+        if parts == 1 and given is not None:
+            (given,) = given
+        if self.ways == 2:
+            if state is not None:
+                do = "Give None, or take a cell of crnn.layers."
+                raise ShapeError("state is given", expected="none: torch's kernels have none in two directions", do=do)
+            y = layer(reverse(x, lengths) if backward else x)[0]
+            return zero_padding(reverse(y, lengths) if backward else y, lengths, axis=1), None
+        if lengths is None:
+            y, last = layer(x, given)
+        else:
+            packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+            y, last = layer(packed, given)
+            y = zero_padding(pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])[0], lengths, axis=1)
+        ends = tuple(s[0] for s in (last if parts == 2 else (last,)))
+        if lengths is not None:  # a sample without steps keeps the state that it came with
+            kept = state or tuple(torch.zeros_like(s) for s in ends)
+            ends = tuple(torch.where(lengths[:, None] > 0, s, k) for s, k in zip(ends, kept, strict=True))
+        return y, ends

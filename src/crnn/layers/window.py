@@ -1,0 +1,95 @@
+"""What a cell sees of its input and of its own state: everything at once, or a window around each place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from crnn.errors import SettingsError
+
+CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+Size = int | Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Makes a cell convolutional: what it sees around each place of ``space`` axes.
+
+    A size is one number for all axes or one for each; it may be odd or even. ``stride`` and ``dilation`` are those of
+    the convolution of the input, ``state_kernel_size`` (by default ``kernel_size``) and ``state_dilation`` those of
+    the convolution of the state, which always keeps its size.
+    """
+
+    space: int = 2
+    kernel_size: Size = 3
+    state_kernel_size: Size | None = None
+    stride: Size = 1
+    dilation: Size = 1
+    state_dilation: Size = 1
+
+    def __post_init__(self) -> None:
+        if self.space not in CONVOLUTIONS:
+            do = "A cell without space has no window."
+            raise SettingsError(f"space is {self.space}", expected="1, 2 or 3", do=do)
+
+    def of_input(self, inputs: int, outputs: int, *, bias: bool) -> SameConv:
+        stride, dilation = each(self.stride, self.space), each(self.dilation, self.space)
+        return SameConv(inputs, outputs, each(self.kernel_size, self.space), stride, dilation, bias=bias)
+
+    def of_state(self, inputs: int, outputs: int) -> SameConv:
+        kernel = self.kernel_size if self.state_kernel_size is None else self.state_kernel_size
+        dilation = each(self.state_dilation, self.space)
+        return SameConv(inputs, outputs, each(kernel, self.space), (1,) * self.space, dilation, bias=False)
+
+    def out_size(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Places that the state has for a picture of ``size``."""
+        return tuple(-(-n // s) for n, s in zip(size, each(self.stride, self.space), strict=True))
+
+
+class SameConv(nn.Module):
+    """Convolution over ``(batch, channels, *space)`` that keeps the picture's size, divided by ``stride`` and rounded
+    up. Zeros around it; an even kernel has the odd one out at the far side."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        dilation: Sequence[int],
+        *,
+        bias: bool,
+    ) -> None:
+        super().__init__()
+        border = [d * (k - 1) for k, d in zip(kernel_size, dilation, strict=True)]
+        self.padding = tuple(b // 2 for b in border)
+        odd = [b % 2 for b in border]
+        self.far = [value for o in reversed(odd) for value in (0, o)] if any(odd) else None
+        """What is missing behind each axis, in the order that ``F.pad`` wants it."""
+        self.conv = CONVOLUTIONS[len(border)](
+            inputs, outputs, tuple(kernel_size), tuple(stride), self.padding, tuple(dilation), bias=bias
+        )
+
+    @property
+    def weight(self) -> Tensor:
+        return self.conv.weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        return self.conv.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x if self.far is None else F.pad(x, self.far))
+
+
+def each(value: Size, axes: int) -> tuple[int, ...]:
+    """``value`` for each of ``axes`` axes."""
+    sizes = (value,) * axes if isinstance(value, int) else tuple(value)
+    if len(sizes) != axes:
+        raise SettingsError(f"{value} speaks of {len(sizes)} axes", expected=f"one number, or {axes}", do="Give that.")
+    return sizes
