@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from crnn.layers.window import Window
+from crnn.layers.window import NoInput, Window
 
 State = tuple[Tensor, ...]
 Norm = Callable[[int], nn.Module]
@@ -34,7 +34,8 @@ class Cell(nn.Module):
 
     ``cell(x, state)`` is one step: ``x`` ``(batch, inputs, *space)`` to ``(y, state)``, ``y`` ``(batch, size,
     *space)``. ``norm`` makes a normalisation for a number of channels (``layer_norm``, or ``partial(nn.GroupNorm, 8)``)
-    that is put on the mapped input and the mapped state, each by itself (Ba et al. 2016).
+    that is put on the mapped input and the mapped state, each by itself (Ba et al. 2016). A cell of 0 ``inputs`` runs
+    by itself: its ``x`` has no channels.
     """
 
     gates: ClassVar[int] = 1
@@ -56,7 +57,10 @@ class Cell(nn.Module):
         bias = bias and norm is None  # a norm brings its own
         self.input: Any
         self.recurrent: Any
-        if window is None:
+        if not inputs:
+            self.input = NoInput(outputs, bias=bias)
+            self.recurrent = nn.Linear(size, outputs, bias=False) if window is None else window.of_state(size, outputs)
+        elif window is None:
             self.input, self.recurrent = nn.Linear(inputs, outputs, bias=bias), nn.Linear(size, outputs, bias=False)
         else:
             self.input, self.recurrent = window.of_input(inputs, outputs, bias=bias), window.of_state(size, outputs)
@@ -66,7 +70,8 @@ class Cell(nn.Module):
 
     def reset_parameters(self) -> None:
         """Xavier's uniform for the input, orthogonal for each gate of the state, zero biases."""
-        nn.init.xavier_uniform_(self.input.weight)
+        if self.inputs:
+            nn.init.xavier_uniform_(self.input.weight)
         with torch.no_grad():
             for gate in self.recurrent.weight.chunk(self.gates):
                 nn.init.orthogonal_(gate.flatten(1))

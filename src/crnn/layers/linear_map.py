@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crnn.layers.window import SameConv
+from crnn.layers.window import NoInput, SameConv
 
 ops = torch.ops.aten
 
@@ -21,12 +21,16 @@ class LinearMap:
     """``x`` ``(any, *space, inputs)`` to ``(any, *space, outputs)``: what ``module`` computes with ``weight`` and
     ``bias`` in its place, and the gradients of it. Not seen by autograd."""
 
-    def __init__(self, module: nn.Module, weight: Tensor, bias: Tensor | None = None) -> None:
+    def __init__(self, module: nn.Module, weight: Tensor | None, bias: Tensor | None = None) -> None:
+        self.module = module
         self.same = module if isinstance(module, SameConv) else None
         self.weight, self.bias = weight, bias
         self._packed: dict[bool, Tensor] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
+        if isinstance(self.module, NoInput):
+            bias = x.new_zeros(self.module.outputs) if self.bias is None else self.bias
+            return bias.expand(*x.shape[:-1], -1).clone()
         if self.same is None:
             return F.linear(x, self.weight, self.bias)
         if self._packs(x):
@@ -35,6 +39,8 @@ class LinearMap:
 
     def to_input(self, gradient: Tensor, x: Tensor) -> Tensor:
         """The gradient of ``x`` from that of the output."""
+        if self.weight is None:
+            return torch.zeros_like(x)
         if self.same is None:
             return gradient @ self.weight
         if self._packs(x):
@@ -45,8 +51,10 @@ class LinearMap:
         d = self._backward(gradient, x, (True, False, False))[0]
         return d[(..., *(slice(0, n) for n in x.shape[1:-1]))].movedim(1, -1)
 
-    def to_weight(self, gradient: Tensor, x: Tensor) -> Tensor:
+    def to_weight(self, gradient: Tensor, x: Tensor) -> Tensor | None:
         """The gradient of the weights from all steps at once."""
+        if self.weight is None:
+            return None
         if self.same is None:
             return gradient.flatten(0, -2).t() @ x.flatten(0, -2)
         return self._backward(gradient, x, (False, True, False))[1]
@@ -85,6 +93,7 @@ class LinearMap:
         assert self.same is not None
         one, padding, dilation = (1, 1), self.same.padding, self.same.conv.dilation
         if mirrored not in self._packed:
+            assert self.weight is not None
             weight = self.weight.flip(2, 3).transpose(0, 1).contiguous() if mirrored else self.weight
             self._packed[mirrored] = torch.ops.mkldnn._reorder_convolution_weight(
                 weight, padding, one, dilation, 1, list(x.shape)

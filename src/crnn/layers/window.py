@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -85,6 +86,22 @@ class SameConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x if self.far is None else F.pad(x, self.far))
+
+
+class NoInput(nn.Module):
+    """The map of a cell that has no input, such as the first layer of a forecaster: ``x`` ``(batch, 0, *space)`` says
+    how many steps and places there are, and all that it gives is the bias."""
+
+    weight = None
+
+    def __init__(self, outputs: int, *, bias: bool) -> None:
+        super().__init__()
+        self.outputs = outputs
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = x.new_zeros(self.outputs) if self.bias is None else self.bias
+        return bias.view(-1, *[1] * (x.dim() - 2)).expand(len(x), self.outputs, *x.shape[2:])
 
 
 def each(value: Size, axes: int) -> tuple[int, ...]:
