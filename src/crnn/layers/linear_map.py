@@ -31,6 +31,7 @@ class LinearMap:
         if isinstance(self.module, NoInput):
             bias = x.new_zeros(self.module.outputs) if self.bias is None else self.bias
             return bias.expand(*x.shape[:-1], -1).clone()
+        assert self.weight is not None
         if self.same is None:
             return F.linear(x, self.weight, self.bias)
         if self._packs(x):
