@@ -15,10 +15,7 @@ from crnn.layers.cells import Cell, State
 from crnn.layers.padding import reverse as reversed_steps
 from crnn.layers.padding import zero_padding
 from crnn.layers.regular import Wrapped
-from crnn.layers.unroll import precision_of, unroll, unrolls
-
-AT_ONCE = 16 << 20
-"""Bytes of mapped input that are made at once; larger buffers leave the caches and are paged in anew each time."""
+from crnn.layers.unroll import unroll, unrolls
 
 
 def scan(
@@ -35,55 +32,53 @@ def scan(
     padding, and the state after each sample's own last step (with ``reverse``, after its first).
 
     No gradient flows back over more than ``truncate`` steps (truncated back-propagation through time, in pieces of so
-    many; 0 is no limit). ``recompute`` keeps only the states between pieces of about the square root of all steps, and
-    computes their insides again in the backward pass: a fraction of the memory for a third more time.
+    many; 0 is no limit). ``recompute`` keeps the states only, and computes all that lies between them once more in the
+    backward pass: a fraction of the memory for up to a third more time.
 
     Raises ``ShapeError`` for arguments that do not fit.
     """
     check_axes("x", x, time_first(cell.space), cell.inputs)
     check_steps(x)
     check_lengths(lengths, *x.shape[:2])
-    shapes = cell.state_shapes(x.shape[0], tuple(x.shape[3:]))
-    check_state(state, shapes)
+    check_state(state, cell.state_shapes(x.shape[0], tuple(x.shape[3:])))
     x = zero_padding(x, lengths, axis=1)  # what stands there must not meet a gradient of zero: it may not be finite
     if reverse:
         x = reversed_steps(x, lengths)
     x = x.transpose(0, 1).movedim(2, -1)  # -> (time, batch, *space, inputs), the order in which it is gone through
-    run = partial(_piece, cell)
-    if recompute and torch.is_grad_enabled():
-        run = partial(checkpoint, run, use_reentrant=False)
-    steps, noise, ys = len(x), None, []
-    size = math.prod(shapes[0]) * cell.gates * precision_of(x).itemsize
-    for start, stop in pairwise(_cuts(steps, size, truncate, recompute)):
-        if truncate and state is not None and start % truncate == 0 and start:
-            state = tuple(s.detach() for s in state)
-        left = None if lengths is None else lengths - start
-        y, state, noise = run(x[start:stop], state, left, noise)
-        ys.append(y)
-    assert state is not None
-    y = (torch.cat(ys) if len(ys) > 1 else ys[0]).movedim(-1, 2).transpose(0, 1)  # -> (batch, time, size, *space)
-    y = zero_padding(y, lengths, axis=1)
+    if unrolls(cell) and not traced():
+        assert isinstance(cell, Cell)
+        y, state = unroll(cell, x, state, lengths, truncate=truncate, recompute=recompute)
+    else:
+        y, state = _step_by_step(cell, x, state, lengths, truncate, recompute)
+    y = zero_padding(y.movedim(-1, 2).transpose(0, 1), lengths, axis=1)  # -> (batch, time, size, *space)
     return (reversed_steps(y, lengths) if reverse else y), state
 
 
-def _cuts(steps: int, size: int, truncate: int, recompute: bool) -> list[int]:
-    """Where to cut ``steps`` of ``size`` bytes each."""
-    if traced():
-        return [0, steps]
-    piece = max(1, AT_ONCE // max(1, size))
-    if recompute:
-        piece = min(piece, math.isqrt(steps) + 1)
+def _step_by_step(
+    cell: Cell | Wrapped, x: Tensor, state: State | None, lengths: Tensor | None, truncate: int, recompute: bool
+) -> tuple[Tensor, State]:
+    """What ``unroll`` does, for any cell."""
+    steps, noise, ys = len(x), None, []
+    run = partial(_piece, cell)
+    if recompute and torch.is_grad_enabled():
+        run = partial(checkpoint, run, use_reentrant=False)
+    # a piece that is computed again holds about four times as much a step as what is kept between pieces
+    piece = max(1, round(math.sqrt(steps / 4))) if recompute else steps
     whole = truncate or steps
-    return [*(cut for first in range(0, steps, whole) for cut in range(first, min(first + whole, steps), piece)), steps]
+    cuts = [cut for first in range(0, steps, whole) for cut in range(first, min(first + whole, steps), piece)]
+    for start, part in zip(cuts, x.split([b - a for a, b in pairwise([*cuts, steps])]), strict=True):
+        if truncate and state is not None and start % truncate == 0 and start:
+            state = tuple(s.detach() for s in state)
+        y, state, noise = run(part, state, None if lengths is None else lengths - start, noise)
+        ys.append(y)
+    assert state is not None
+    return (torch.cat(ys) if len(ys) > 1 else ys[0]), state
 
 
 def _piece(
     cell: Cell | Wrapped, x: Tensor, state: State | None, left: Tensor | None, noise: Tensor | None
 ) -> tuple[Tensor, State, Tensor | None]:
     """The steps of ``x``: the input of all mapped at once, then one after the other."""
-    if unrolls(cell) and not traced():
-        assert isinstance(cell, Cell)
-        return *unroll(cell, x, state, left), None
     zx = cell.project(x.flatten(0, 1).movedim(-1, 1))  # convolutions want channels at 1, in channels_last memory
     zx = zx.unflatten(0, x.shape[:2])
     if state is None:
