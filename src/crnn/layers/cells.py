@@ -69,7 +69,11 @@ class Cell(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier's uniform for the input, orthogonal for each gate of the state, zero biases."""
+        """Xavier's uniform for the input, orthogonal for each gate of the state, zero biases; the rest as torch begins
+        it."""
+        for module in self.modules():
+            if module is not self and hasattr(module, "reset_parameters"):
+                module.reset_parameters()
         if self.inputs:
             nn.init.xavier_uniform_(self.input.weight)
         with torch.no_grad():
@@ -185,9 +189,12 @@ class LSTMCell(Cell):
     def reset_parameters(self) -> None:
         super().reset_parameters()
         bias = getattr(self.input if self.input_norm is None else self.input_norm, "bias", None)
-        if bias is not None:
-            with torch.no_grad():
+        peepholes = getattr(self, "peepholes", None)  # not there yet when all begins
+        with torch.no_grad():
+            if bias is not None:
                 bias[self.size : 2 * self.size] = 1.0
+            if peepholes is not None:
+                peepholes.zero_()
 
     def update(self, zx: Tensor, zh: Tensor, state: State) -> State:
         _, c = state

@@ -42,6 +42,7 @@ class TrajectoryGRUCell(GRUCell):
         self.flow_of_input = Window(kernel_size=5, stride=window.stride).of_input(inputs, flow_size, bias=True)
         self.flow_of_state = around.of_state(size, flow_size)
         self.flow = around.of_input(flow_size, 2 * links, bias=True)
+        self.reset_parameters()
 
     def project(self, x: Tensor) -> Tensor:
         return torch.cat([super().project(x), self.flow_of_input(x)], 1)
