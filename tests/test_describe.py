@@ -95,7 +95,7 @@ def test_field_is_where_the_gradient_comes_from(name: str) -> None:
     with torch.no_grad():
         for module in net.modules():
             if isinstance(module, MaxPool):  # a largest value has one source; a mean has all of them
-                module.pool = nn.AvgPool2d(module.kernel, module.stride, module.padding)  # type: ignore[assignment]
+                module.pool = nn.AvgPool2d(module.kernel_size, module.stride, module.padding)  # type: ignore[assignment]
         for parameter in net.parameters():
             parameter.copy_(0.1 * parameter.abs() + 0.01)  # nothing is cut off or cancels
     seen: list[Tensor] = []

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from crnn.layers import ConvBlock, MaxPool, zero_padding
 
 SHAPES: list[tuple[int, dict[str, Any]]] = [
-    (1, {"kernel": 3}),
-    (1, {"kernel": 2, "padding": 0}),
-    (2, {"kernel": 3}),
-    (2, {"kernel": (3, 5), "stride": (2, 1)}),
-    (2, {"kernel": 3, "stride": (3, 2)}),
-    (2, {"kernel": 2, "padding": 0}),
-    (2, {"kernel": 3, "bias": True}),
-    (2, {"kernel": (5, 3), "padding": (1, 0), "stride": (2, 2)}),
-    (3, {"kernel": 3, "stride": (2, 1, 1)}),
+    (1, {"kernel_size": 3}),
+    (1, {"kernel_size": 2, "padding": 0}),
+    (2, {"kernel_size": 3}),
+    (2, {"kernel_size": (3, 5), "stride": (2, 1)}),
+    (2, {"kernel_size": 3, "stride": (3, 2)}),
+    (2, {"kernel_size": 2, "padding": 0}),
+    (2, {"kernel_size": 3, "bias": True}),
+    (2, {"kernel_size": (5, 3), "padding": (1, 0), "stride": (2, 2)}),
+    (3, {"kernel_size": 3, "stride": (2, 1, 1)}),
 ]
 LENGTHS = [9, 4, 12, 7]
 
@@ -33,8 +33,8 @@ def batch(axes: int, lengths: Sequence[int] = LENGTHS, *, positive: bool = False
 
 def sized(axes: int, options: dict[str, Any]) -> dict[str, Any]:
     """``options`` with a kernel of as many numbers as there are axes."""
-    kernel = options["kernel"]
-    return {**options, "kernel": (kernel,) * axes if isinstance(kernel, int) else kernel}
+    kernel = options["kernel_size"]
+    return {**options, "kernel_size": (kernel,) * axes if isinstance(kernel, int) else kernel}
 
 
 def trained(block: ConvBlock) -> ConvBlock:
@@ -104,12 +104,12 @@ def test_in_training_statistics_leave_padding_out() -> None:
 @pytest.mark.parametrize(
     ("axes", "options"),
     [
-        (1, {"kernel": 2}),
-        (2, {"kernel": 2}),
-        (2, {"kernel": (1, 2)}),
-        (2, {"kernel": 2, "stride": (1, 2), "padding": (1, 0)}),
-        (2, {"kernel": 3, "stride": 2, "padding": 1}),
-        (3, {"kernel": (2, 2, 1)}),
+        (1, {"kernel_size": 2}),
+        (2, {"kernel_size": 2}),
+        (2, {"kernel_size": (1, 2)}),
+        (2, {"kernel_size": 2, "stride": (1, 2), "padding": (1, 0)}),
+        (2, {"kernel_size": 3, "stride": 2, "padding": 1}),
+        (3, {"kernel_size": (2, 2, 1)}),
     ],
 )
 def test_pool_alone_equals_in_a_batch(axes: int, options: dict[str, Any]) -> None:

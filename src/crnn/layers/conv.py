@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crnn.layers._given import channels_first, check_axes, check_window
 from crnn.layers.norm import BatchNorm
 from crnn.layers.padding import keep, out_length, zero_padding
 
@@ -20,8 +21,8 @@ class ConvBlock(nn.Module):
     ``forward(x, lengths)`` gives ``(y, lengths)``. Padding is zero going in and coming out, as the convolution's own
     border is, so no sample sees who shares its batch. ``activation`` must keep zero (ReLU, SiLU, leaky ReLU, tanh).
 
-    ``kernel`` has one number for time and for each axis of space, ``stride`` and ``padding`` too or one for all; a
-    ``kernel`` of one number is for pictures of lines, time and height. Padding defaults to half the kernel.
+    ``kernel_size`` has one number for time and for each axis of space, ``stride`` and ``padding`` too or one for all; a
+    ``kernel_size`` of one number is for pictures of lines, time and height. Padding defaults to half the kernel.
     ``norm=False`` leaves normalisation out, ``activation=None`` is the identity. A bias before a norm does nothing, so
     by default there is none; ``bias`` puts one there for papers whose network has it.
     """
@@ -30,7 +31,7 @@ class ConvBlock(nn.Module):
         self,
         inputs: int,
         outputs: int,
-        kernel: int | Sequence[int] = 3,
+        kernel_size: int | Sequence[int] = 3,
         *,
         stride: int | Sequence[int] = 1,
         padding: int | Sequence[int] | None = None,
@@ -39,7 +40,7 @@ class ConvBlock(nn.Module):
         activation: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        size = _each(kernel, 2)
+        size = _each(kernel_size, 2)
         axes = len(size)
         pad = tuple(k // 2 for k in size) if padding is None else _each(padding, axes)
         bias = not norm if bias is None else bias
@@ -48,6 +49,7 @@ class ConvBlock(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        _check(x, self.conv.in_channels, self.conv.kernel_size, self.conv.padding, self.conv.dilation)
         y = self.conv(x)
         if lengths is not None:
             lengths = self.out_lengths(lengths)
@@ -82,19 +84,22 @@ class MaxPool(nn.Module):
 
     def __init__(
         self,
-        kernel: int | Sequence[int],
+        kernel_size: int | Sequence[int],
         *,
         stride: int | Sequence[int] | None = None,
         padding: int | Sequence[int] = 0,
     ) -> None:
         super().__init__()
-        self.kernel = _each(kernel, 2)
-        axes = len(self.kernel)
-        self.stride = self.kernel if stride is None else _each(stride, axes)
+        self.kernel_size = _each(kernel_size, 2)
+        axes = len(self.kernel_size)
+        self.stride = self.kernel_size if stride is None else _each(stride, axes)
         self.padding = _each(padding, axes)
-        self.pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[axes](self.kernel, self.stride, self.padding)
+        self.pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[axes](
+            self.kernel_size, self.stride, self.padding
+        )
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        _check(x, None, self.kernel_size, self.padding, (1,) * len(self.kernel_size))
         y = self.pool(x)
         if lengths is not None:
             lengths = self.out_lengths(lengths)
@@ -102,7 +107,15 @@ class MaxPool(nn.Module):
         return y, lengths
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        return out_length(lengths, self.kernel[0], self.stride[0], self.padding[0])
+        return out_length(lengths, self.kernel_size[0], self.stride[0], self.padding[0])
+
+
+def _check(x: Tensor, channels: int | None, kernel: Sequence[int], padding: Any, dilation: Sequence[int]) -> None:
+    """``x`` has the axes and channels that are expected, and room for the window."""
+    axes = channels_first(len(kernel))
+    check_axes("x", x, axes, channels)
+    covered = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    check_window(covered, [n + 2 * p for n, p in zip(x.shape[2:], padding, strict=True)], axes[2:])
 
 
 def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
