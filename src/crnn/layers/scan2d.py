@@ -1,5 +1,5 @@
 """Recurrence over two axes: MDLSTM (Graves & Schmidhuber 2008, NIPS; Graves, Fernández & Schmidhuber 2007, arXiv
-0705.2011), all cells of a diagonal at once.
+0705.2011), all cells of a diagonal at once (as Voigtlaender, Doetsch & Ney 2016, ICFHR).
 
 A cell waits for its neighbours to the left and above alone, so the cells of one diagonal wait for nobody on it. A
 picture of ``time × height`` cells takes ``time + height - 1`` steps instead of ``time * height``. The cells are put

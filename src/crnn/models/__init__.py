@@ -9,9 +9,17 @@ from torch import Tensor
 from crnn.models.crnn import CRNN
 from crnn.models.crnn_htr import CRNNHTR
 from crnn.models.crnn_vgg import CRNNVGG
+from crnn.models.mdlstm_htr import MDLSTMHTR
+from crnn.models.renet import ReNetReader
 from crnn.types import Features, Level, Seq
 
-MODELS: dict[str, Any] = {"crnn": CRNN, "crnn_vgg": CRNNVGG, "crnn_htr": CRNNHTR}
+MODELS: dict[str, Any] = {
+    "crnn": CRNN,
+    "crnn_vgg": CRNNVGG,
+    "crnn_htr": CRNNHTR,
+    "mdlstm_htr": MDLSTMHTR,
+    "renet": ReNetReader,
+}
 
 
 class Encoder(Protocol):

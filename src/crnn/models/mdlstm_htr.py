@@ -1,0 +1,112 @@
+"""mdlstm_htr: a reader whose recurrence runs over both axes of the picture (Graves & Schmidhuber 2008, NIPS).
+
+"Offline Handwriting Recognition with Multidimensional Recurrent Neural Networks": MDLSTM layers from all four corners,
+between them windows that make the picture smaller, each with a tanh layer; the last picture is collapsed vertically.
+The paper's own network for Arabic has no convolution and is reached by ``stem = []``, ``strides = []``,
+``hidden = [2, 10, 50]``, ``features = [6, 20]`` and ``windows`` of 3 columns by 4 rows. The defaults are of today:
+a strided convolution before, as others have it (Voigtlaender, Doetsch & Ney 2016, ICFHR; Puigcerver 2017, ICDAR), and
+wider layers on fewer cells.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from crnn.config import Count, Share
+from crnn.errors import SettingsError
+from crnn.layers import ConvBlock, TimeDropout, at_least
+from crnn.layers.renet import Patches
+from crnn.layers.scan2d import MDLSTM
+from crnn.types import Features, InputSpec, Level, Seq
+
+
+class MDLSTMHTR(nn.Module):
+    """Line picture ``(batch, time, 1, height)`` to features ``(batch, time / stride, 4 * hidden[-1])``."""
+
+    accepts = ("line",)
+    height = 48
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Settings:
+        stem: tuple[Count, ...] = (32, 64)
+        """Feature maps of the convolutions before; none in the paper."""
+        strides: tuple[tuple[Count, Count], ...] = ((2, 2), (3, 2))
+        """Columns and rows by which each convolution strides."""
+        windows: tuple[tuple[Count, Count], ...] = ((1, 1), (1, 2))
+        """Columns and rows that become one cell before each MDLSTM layer."""
+        hidden: tuple[Count, ...] = (32, 64)
+        """Units of each MDLSTM layer from each of the four corners."""
+        features: tuple[Count, ...] = (96,)
+        """Units of the tanh layer between each two MDLSTM layers."""
+        dropout: Share = 0.1
+        """Share of features dropped before the second and later MDLSTM layers and the head, in training."""
+
+    def __init__(self, spec: InputSpec, settings: Settings = Settings()) -> None:
+        super().__init__()
+        s = settings
+        _check_counts(s)
+        (height,) = spec.space
+        columns, rows = (math.prod(size) for size in zip(*s.strides, *s.windows, strict=True))
+        if height < rows or height % rows:
+            raise SettingsError(
+                f"the line height is {height}",
+                expected=f"a multiple of {rows} (strides and windows leave one row of so many)",
+                do=f"Set input.height to {max(1, round(height / rows)) * rows}.",
+            )
+        stem: list[nn.Module] = []
+        width = spec.channels
+        for channels, stride in zip(s.stem, s.strides, strict=True):
+            stem.append(ConvBlock(width, channels, stride=stride, activation=nn.ReLU(inplace=True)))
+            width = channels
+        self.stem = nn.ModuleList(stem)
+        self.windows = nn.ModuleList(Patches(window) for window in s.windows)
+        self.mixed, self.scans = nn.ModuleList(), nn.ModuleList()
+        for i, (window, hidden) in enumerate(zip(s.windows, s.hidden, strict=True)):
+            width *= math.prod(window)
+            if i:
+                self.mixed.append(nn.Linear(width, s.features[i - 1]))
+                width = s.features[i - 1]
+            self.scans.append(MDLSTM(width, hidden))
+            width = 4 * hidden
+        self.dropout = TimeDropout(s.dropout)
+        self.least_columns = columns
+        self.levels = (Level(width, (), columns),)
+
+    def out_lengths(self, lengths: Tensor) -> Tensor:
+        lengths = lengths.clamp(min=self.least_columns)
+        for stage in (*self.stem, *self.windows):
+            lengths = stage.out_lengths(lengths)  # type: ignore[operator]
+        return lengths
+
+    def forward(self, seq: Seq, state: None = None) -> Features:
+        x, lengths = at_least(*seq, self.least_columns)
+        x = x.permute(0, 2, 1, 3)  # (batch, time, channels, height) -> (batch, channels, time, height)
+        for stage in self.stem:
+            x, lengths = stage(x, lengths)
+        for i, (window, scan) in enumerate(zip(self.windows, self.scans, strict=True)):
+            x, lengths = window(x, lengths)
+            if i:
+                x = torch.tanh(self.mixed[i - 1](x.permute(0, 2, 3, 1)))  # -> (batch, time, height, channels)
+                x = self.dropout(x).permute(0, 3, 1, 2)  # -> (batch, channels, time, height)
+            x = scan(x, lengths)
+        x = x.sum(3).transpose(1, 2)  # collapsed vertically -> (batch, time, channels)
+        return Features((Seq(self.dropout(x), lengths),))
+
+
+def _check_counts(s: MDLSTMHTR.Settings) -> None:
+    layers = max(1, len(s.hidden))
+    for name, other, more, expected in (
+        ("strides", "stem", len(s.strides) - len(s.stem), "as many"),
+        ("windows", "hidden", len(s.windows) - layers, "as many, and one layer at least"),
+        ("features", "hidden", len(s.features) + 1 - layers, "one fewer, one between each two"),
+    ):
+        if more:
+            raise SettingsError(
+                f"encoder.{name} has {len(getattr(s, name))} entries and encoder.{other} {len(getattr(s, other))}",
+                expected=expected,
+                do=f"Change encoder.{name} or encoder.{other}.",
+            )
