@@ -87,7 +87,7 @@ def test_gradients(name: str) -> None:
 
 
 @every_pool
-def test_one_step_of_one_sample_is_itself(name: str) -> None:
+def test_one_step_of_one_sample_is_itself_and_loses_no_axis(name: str) -> None:
     x = torch.randn(1, 1, 4, 3)
     torch.testing.assert_close(POOLS[name]()(x), x[:, 0])
 

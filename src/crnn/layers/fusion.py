@@ -6,7 +6,7 @@ tensor with ``outputs`` channels, zero in the padding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -204,7 +204,7 @@ def _check_equal(i: int, branch: Tensor, first: Tensor, axes: Sequence[str]) -> 
             )
 
 
-FUSIONS: dict[str, type[Fusion]] = {
+FUSIONS: dict[str, Callable[..., Fusion]] = {
     "concat": ConcatFusion,
     "sum": SumFusion,
     "product": ProductFusion,
