@@ -107,5 +107,6 @@ def check_window(kernel: Sequence[int], sizes: Sequence[int], names: Sequence[st
 
 
 def traced() -> bool:
-    """Whether a graph is being made of what runs."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
+    """Whether a graph is being made of what runs, or a function of it (``torch.func``)."""
+    made = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
+    return made or torch._C._are_functorch_transforms_active()

@@ -6,6 +6,7 @@ steps.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -86,8 +87,9 @@ class LinearMap:
             x.dim() == 4
             and self.same.conv.stride == (1, 1)
             and x.device.type == "cpu"
-            and x.dtype in (torch.float32, torch.bfloat16)
+            and (x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and packs_bfloat16()))
             and torch.backends.mkldnn.is_available()
+            and torch.backends.mkldnn.enabled
         )
 
     def _packed_conv(self, x: Tensor, mirrored: bool) -> Tensor:
@@ -103,3 +105,9 @@ class LinearMap:
         return torch.ops.mkldnn._convolution_pointwise(
             x, self._packed[mirrored], bias, padding, one, dilation, 1, "none", [], ""
         )
+
+
+@cache
+def packs_bfloat16() -> bool:
+    """Whether this processor has what those kernels need for bfloat16."""
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -7,18 +7,23 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from crnn.layers.cells import Cell, GRUCell, LSTMCell, State
 from crnn.layers.unrolled import Plan, UnrolledGRU, UnrolledLSTM, shaped
+from crnn.layers.window import CONVOLUTIONS, NoInput, SameConv
 
+KNOWN = (nn.Linear, SameConv, NoInput, *CONVOLUTIONS.values())
 AT_ONCE = 16 << 20
 """Bytes of mapped input that are made at once; larger buffers leave the caches and are paged in anew each time."""
 
 
 def unrolls(cell: Any) -> bool:
-    """Whether ``unroll`` knows the gates of ``cell``."""
-    return type(cell) in (LSTMCell, GRUCell) and cell.recurrent_norm is None
+    """Whether ``unroll`` knows the gates of ``cell`` and its maps are what they were built as, watched by nobody."""
+    if type(cell) not in (LSTMCell, GRUCell) or cell.recurrent_norm is not None:
+        return False
+    parts = [*cell.input.modules(), *cell.recurrent.modules()]
+    return all(type(m) in KNOWN and not (m._forward_hooks or m._forward_pre_hooks) for m in parts)
 
 
 def unroll(
@@ -56,6 +61,7 @@ def _at(y: Tensor, last: Tensor | None, first: Tensor | None) -> Tensor:
 
 
 def precision_of(x: Tensor) -> torch.dtype:
-    """The type in which ``x`` is multiplied here."""
+    """The type in which ``x`` is multiplied here; autocast leaves float64 alone."""
     kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+    casts = torch.is_autocast_enabled(kind) and x.dtype != torch.float64
+    return torch.get_autocast_dtype(kind) if casts else x.dtype

@@ -101,7 +101,8 @@ class UnrolledLSTM(torch.autograd.Function):
             c = cs[-1]
             if plan.learns:
                 kept += [cs[0].clone()] if plan.recompute else [cs, z]
-        ctx.save_for_backward(*((x, hs, peepholes, *kept) if plan.learns else ()))
+        # the weights as well: so autograd notices if they change before the backward pass
+        ctx.save_for_backward(*((x, hs, wx, wh, peepholes, *kept) if plan.learns else ()))
         ctx.set_materialize_grads(False)
         return hs[1:], c_end
 
@@ -124,8 +125,9 @@ class UnrolledLSTM(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, dys, dc_end):  # type: ignore[override]
-        x, hs, peepholes, *kept = ctx.saved_tensors
+        x, hs, _, _, peepholes, *kept = ctx.saved_tensors
         plan, maps, size = ctx.plan, ctx.maps, hs.shape[-1]
+        maps.sums = [None, None, None]
         needs_state = any(ctx.needs_input_grad[6:8])
         dx = torch.empty_like(x) if ctx.needs_input_grad[2] else None
         dh, dp = torch.zeros_like(hs[0]), None
@@ -198,7 +200,7 @@ class UnrolledGRU(torch.autograd.Function):
                 if plan.learns and not plan.recompute:
                     kept += [z, n]
         ctx.plan, ctx.maps, ctx.starts = plan, maps, h0 is not None
-        ctx.save_for_backward(*((x, hs, *kept) if plan.learns else ()))
+        ctx.save_for_backward(*((x, hs, wx, wh, *kept) if plan.learns else ()))
         return (hs[1:],)
 
     @staticmethod
@@ -214,8 +216,9 @@ class UnrolledGRU(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, dys):  # type: ignore[override]
-        x, hs, *kept = ctx.saved_tensors
+        x, hs, _, _, *kept = ctx.saved_tensors
         maps, size = ctx.maps, hs.shape[-1]
+        maps.sums = [None, None, None]
         needs_x, needs_state = ctx.needs_input_grad[2], ctx.needs_input_grad[6]
         dx = torch.empty_like(x) if needs_x else None
         dh = torch.zeros_like(hs[0])
@@ -254,7 +257,7 @@ class UnrolledGRU(torch.autograd.Function):
 
 def tanh(x: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The hyperbolic tangent. By the logistic function, whose kernel is several times faster, where rounding allows: in
-    bfloat16 the detour would lose what lies near zero."""
-    if x.device.type != "cpu" or x.dtype == torch.bfloat16:
+    half precision the detour would lose what lies near zero."""
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
         return torch.tanh(x, out=out)
     return torch.mul(x, 2, out=out).sigmoid_().mul_(2).sub_(1)
