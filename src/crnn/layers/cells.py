@@ -101,8 +101,10 @@ class Cell(nn.Module):
         """What of the state is fed back."""
         return state[0]
 
-    def start(self, zx: Tensor) -> State:
-        """A state of zeros for what ``project`` gave for one step."""
+    def start(self, zx: Tensor, state: State | None = None) -> State:
+        """The state to begin with, for what ``project`` gave for one step: zeros, or ``state`` in its precision."""
+        if state is not None:
+            return tuple(s.to(zx.dtype) for s in state)
         return (zx.new_zeros(zx.shape[0], self.size, *zx.shape[2:]),) * self.parts
 
     def state_shapes(self, batch: int, size: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -124,7 +126,7 @@ class Cell(nn.Module):
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         zx = self.project(x)
-        state = self.step(zx, self.start(zx) if state is None else state, self.draw(zx))
+        state = self.step(zx, self.start(zx, state), self.draw(zx))
         return state[0], state
 
 

@@ -26,8 +26,8 @@ class Wrapped(nn.Module):
     def project(self, x: Tensor) -> Tensor:
         return self.cell.project(x)
 
-    def start(self, zx: Tensor) -> State:
-        return self.cell.start(zx)
+    def start(self, zx: Tensor, state: State | None = None) -> State:
+        return self.cell.start(zx, state)
 
     def state_shapes(self, batch: int, size: tuple[int, ...]) -> list[tuple[int, ...]]:
         return self.cell.state_shapes(batch, size)
@@ -40,7 +40,7 @@ class Wrapped(nn.Module):
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         zx = self.project(x)
-        state = self.step(zx, self.start(zx) if state is None else state, self.draw(zx))
+        state = self.step(zx, self.start(zx, state), self.draw(zx))
         return state[0], state
 
 

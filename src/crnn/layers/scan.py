@@ -67,22 +67,30 @@ def _step_by_step(
     whole = truncate or steps
     cuts = [cut for first in range(0, steps, whole) for cut in range(first, min(first + whole, steps), piece)]
     for start, part in zip(cuts, x.split([b - a for a, b in pairwise([*cuts, steps])]), strict=True):
+        left = None if lengths is None else lengths - start
         if truncate and state is not None and start % truncate == 0 and start:
-            state = tuple(s.detach() for s in state)
-        y, state, noise = run(part, state, None if lengths is None else lengths - start, noise)
+            state = _cut(state, left)
+        y, state, noise = run(part, state, left, noise, start == 0)
         ys.append(y)
     assert state is not None
     return (torch.cat(ys) if len(ys) > 1 else ys[0]), state
 
 
+def _cut(state: State, left: Tensor | None) -> State:
+    """``state`` without its past; that of a sample that has ended is a result already, and keeps it."""
+    if left is None:
+        return tuple(s.detach() for s in state)
+    return tuple(torch.where((left > 0).view(-1, *[1] * (s.dim() - 1)), s.detach(), s) for s in state)
+
+
 def _piece(
-    cell: Cell | Wrapped, x: Tensor, state: State | None, left: Tensor | None, noise: Tensor | None
+    cell: Cell | Wrapped, x: Tensor, state: State | None, left: Tensor | None, noise: Tensor | None, first: bool
 ) -> tuple[Tensor, State, Tensor | None]:
     """The steps of ``x``: the input of all mapped at once, then one after the other."""
     zx = cell.project(x.flatten(0, 1).movedim(-1, 1))  # convolutions want channels at 1, in channels_last memory
     zx = zx.unflatten(0, x.shape[:2])
-    if state is None:
-        state, noise = cell.start(zx[0]), cell.draw(zx[0])
+    state = cell.start(zx[0], state)
+    noise = cell.draw(zx[0]) if first else noise
     ys = []
     for t, z in enumerate(zx.unbind(0)):
         after = cell.step(z, state, noise)
