@@ -64,18 +64,17 @@ Norm = Callable[[int, int], nn.Module]
 class _Unfolded(nn.Module):
     """What all have in common that recur in place over ``(batch, channels, time, *space)`` and keep its size."""
 
-    def __init__(self, inputs: int, kernel_sizes: tuple[tuple[int, ...], ...], *, steps: int, recompute: bool) -> None:
+    def __init__(self, inputs: int, axes: int, *, steps: int, recompute: bool) -> None:
         super().__init__()
         if steps < 0:
             raise SettingsError(f"steps is {steps}", expected="0 or more", do="Say how often the state is fed back.")
-        self.inputs, self.kernel_sizes, self.steps, self.recompute = inputs, kernel_sizes, steps, recompute
+        self.inputs, self.axes, self.steps, self.recompute = inputs, axes, steps, recompute
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        names = channels_first(len(self.kernel_sizes[0]))
+        names = channels_first(self.axes)
         check_axes("x", x, names, self.inputs)
         check_lengths(lengths, x.shape[0], x.shape[2])
-        for kernel in self.kernel_sizes:
-            check_window(kernel, [n + k - 1 for n, k in zip(x.shape[2:], kernel, strict=True)], names[2:])
+        check_window((1,) * (x.dim() - 2), x.shape[2:], names[2:])  # a window may reach over the border, not miss all
         if self.recompute and torch.is_grad_enabled() and not traced():
             return checkpoint(self._from_padded, x, lengths, use_reentrant=False, context_fn=self._once), lengths
         return self._from_padded(x, lengths), lengths
@@ -143,9 +142,9 @@ class RCL(_Unfolded):
 
     ``kernel_size`` is that of ``w_r``, one number for time and for each axis of space, odd or even; one number alone is
     for two axes. ``input_kernel_size`` is that of ``w_f``, by default the same (1 in the author's network for EEG).
-    ``recompute`` keeps nothing but the input for the backward pass and computes the steps again: for many layers on
-    little memory. The input may hold anything in the padding; ``y`` is zero there. Raises ``ShapeError``,
-    ``SettingsError``.
+    ``recompute`` keeps nothing but the input for the backward pass and computes the steps again: it saves memory where
+    several layers follow each other, since then only one of them at a time is held whole. The input may hold anything
+    in the padding; ``y`` is zero there. Raises ``ShapeError``, ``SettingsError``.
     """
 
     def __init__(
@@ -161,7 +160,7 @@ class RCL(_Unfolded):
         recompute: bool = False,
     ) -> None:
         first, kernel = _kernels(kernel_size, input_kernel_size)
-        super().__init__(inputs, (first, kernel), steps=steps, recompute=recompute)
+        super().__init__(inputs, len(kernel), steps=steps, recompute=recompute)
         self.of_input = _conv(inputs, size, first, bias=bias)
         self.of_state = _conv(size, size, kernel, bias=False) if steps else None
         self.norm = norm(size, steps) if norm is not None else None
@@ -172,7 +171,7 @@ class RCL(_Unfolded):
         x = self._normalised(driven.relu(), 0, lengths)
         for t in range(1, self.steps + 1):
             z = _inside(self.step(x, driven), inside)
-            x = self._normalised(z.relu_(), t, lengths)
+            x = self._normalised(z.relu(), t, lengths)
         return x
 
     def step(self, x: Tensor, driven: Tensor) -> Tensor:
@@ -244,7 +243,7 @@ class GatedRCL(_Unfolded):
         recompute: bool = False,
     ) -> None:
         first, kernel = _kernels(kernel_size, input_kernel_size)
-        super().__init__(inputs, (first, kernel), steps=steps, recompute=recompute)
+        super().__init__(inputs, len(kernel), steps=steps, recompute=recompute)
         place, copies = (1,) * len(kernel), 1 if tied else steps
         self.of_input, self.input_norm = _conv(inputs, size, first, bias=False), BatchNorm(size)
         if not steps:
