@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
+from crnn.errors import SettingsError
 from crnn.layers.cells import Cell, State
 
 
@@ -53,8 +55,13 @@ class Zoneout(Wrapped):
 
     def __init__(self, cell: Cell | Wrapped, shares: Sequence[float]) -> None:
         super().__init__(cell)
-        assert len(shares) == cell.parts, f"{len(shares)} shares for a state of {cell.parts} tensors"
-        self.shares = tuple(shares)
+        if len(shares) != cell.parts:
+            raise SettingsError(
+                f"shares has {len(shares)} numbers",
+                expected=f"{cell.parts}, one for each tensor of the state",
+                do="An LSTM has two, h and c.",
+            )
+        self.shares = tuple(map(_probability, shares))
 
     def extra_repr(self) -> str:
         return f"shares={self.shares}"
@@ -65,8 +72,7 @@ class Zoneout(Wrapped):
     def _mix(self, old: Tensor, new: Tensor, share: float) -> Tensor:
         if not self.training:
             return new.lerp(old, share)
-        kept = new.new_empty(new.shape).bernoulli_(share)
-        return new + kept * (old - new)
+        return torch.where(torch.empty_like(new, dtype=torch.bool).bernoulli_(share), old, new)
 
 
 class RecurrentDropout(Wrapped):
@@ -75,7 +81,7 @@ class RecurrentDropout(Wrapped):
 
     def __init__(self, cell: Cell | Wrapped, share: float) -> None:
         super().__init__(cell)
-        self.share = share
+        self.share = _probability(share)
 
     def extra_repr(self) -> str:
         return str(self.share)
@@ -85,3 +91,9 @@ class RecurrentDropout(Wrapped):
             return None
         kept = zx.new_empty(zx.shape[0], self.size, *[1] * (zx.dim() - 2)).bernoulli_(1 - self.share)
         return kept.div_(1 - self.share or 1.0)
+
+
+def _probability(share: float) -> float:
+    if not 0 <= share <= 1:
+        raise SettingsError(f"{share} is asked for", expected="a share from 0 to 1", do="0.1 is one in ten.")
+    return share
