@@ -89,7 +89,7 @@ class LinearMap:
             and x.device.type == "cpu"
             and (x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and packs_bfloat16()))
             and torch.backends.mkldnn.is_available()
-            and torch.backends.mkldnn.enabled
+            and bool(torch.backends.mkldnn.enabled)
         )
 
     def _packed_conv(self, x: Tensor, mirrored: bool) -> Tensor:

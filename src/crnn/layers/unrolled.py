@@ -82,7 +82,18 @@ class UnrolledLSTM(torch.autograd.Function):
     """The steps of ``LSTMCell``: ``h`` after each, and ``c`` after the last. All tensors have their channels last."""
 
     @staticmethod
-    def forward(ctx, cell, plan, x, wx, b, wh, h0, c0, peepholes):  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        cell: Cell,
+        plan: Plan,
+        x: Tensor,
+        wx: Tensor | None,
+        b: Tensor | None,
+        wh: Tensor,
+        h0: Tensor | None,
+        c0: Tensor | None,
+        peepholes: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
         maps, kept, hs, c = Maps(cell, wx, b, wh), [], torch.empty(0), c0
         ctx.plan, ctx.maps, ctx.starts = plan, maps, h0 is not None
         for start, stop in plan.pieces():
@@ -124,7 +135,7 @@ class UnrolledLSTM(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dys, dc_end):  # type: ignore[override]
+    def backward(ctx: Any, dys: Tensor | None, dc_end: Tensor | None) -> tuple:  # type: ignore[override]
         x, hs, _, _, peepholes, *kept = ctx.saved_tensors
         plan, maps, size = ctx.plan, ctx.maps, hs.shape[-1]
         maps.sums = [None, None, None]
@@ -189,7 +200,16 @@ class UnrolledGRU(torch.autograd.Function):
     """The steps of ``GRUCell``: ``h`` after each. All tensors have their channels last."""
 
     @staticmethod
-    def forward(ctx, cell, plan, x, wx, b, wh, h0):  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        cell: Cell,
+        plan: Plan,
+        x: Tensor,
+        wx: Tensor | None,
+        b: Tensor | None,
+        wh: Tensor,
+        h0: Tensor | None,
+    ) -> tuple[Tensor]:
         maps, kept, hs = Maps(cell, wx, b, wh), [], torch.empty(0)
         for start, stop in plan.pieces():
             zx = maps.project(x[start:stop])
@@ -215,7 +235,7 @@ class UnrolledGRU(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dys):  # type: ignore[override]
+    def backward(ctx: Any, dys: Tensor) -> tuple:  # type: ignore[override]
         x, hs, _, _, *kept = ctx.saved_tensors
         maps, size = ctx.maps, hs.shape[-1]
         maps.sums = [None, None, None]
