@@ -365,6 +365,14 @@ def test_a_cell_without_input_counts_steps_and_places_by_an_empty_one(name: str,
         assert p.grad is not None and p.grad.any(), key
 
 
+@every_cell
+def test_a_cell_without_input_has_no_stride(name: str) -> None:
+    cell = CELLS[name](0, 3, window=Window(stride=2))
+    assert cell.state_shapes(1, (4, 5)) == [(1, 3, 4, 5)] * cell.parts
+    y, state = scan(cell, torch.zeros(1, 2, 0, 4, 5))
+    assert scan(cell, torch.zeros(1, 2, 0, 4, 5), state)[0].shape == y.shape == (1, 2, 3, 4, 5)
+
+
 # settings
 
 

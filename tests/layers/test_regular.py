@@ -100,11 +100,11 @@ def test_evaluated_zoneout_is_what_is_expected_of_it(name: str) -> None:
     cell = Zoneout(inner, shares)
     x, state = torch.randn(1, 3), tuple(torch.randn(n) for n in inner.state_shapes(1, ()))
     new = inner(x, state)[1]
-    many = cell(x.expand(20000, 3), tuple(s.expand(20000, 4) for s in state))[1]
+    many = cell(x.expand(4000, 3), tuple(s.expand(4000, 4) for s in state))[1]
     cell.eval()
     for before, after, found, mean, share in zip(state, new, cell(x, state)[1], many, shares, strict=True):
         torch.testing.assert_close(found, share * before + (1 - share) * after)
-        torch.testing.assert_close(mean.mean(0, keepdim=True), found, rtol=0.03, atol=0.03)
+        torch.testing.assert_close(mean.mean(0, keepdim=True), found, rtol=0.05, atol=0.06)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

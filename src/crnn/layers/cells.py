@@ -72,8 +72,9 @@ class Cell(nn.Module):
         """Xavier's uniform for the input, orthogonal for each gate of the state, zero biases; the rest as torch begins
         it."""
         for module in self.modules():
-            if module is not self and hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+            begin: Any = getattr(module, "reset_parameters", None)
+            if module is not self and begin is not None:
+                begin()
         if self.inputs:
             nn.init.xavier_uniform_(self.input.weight)
         with torch.no_grad():
@@ -109,7 +110,8 @@ class Cell(nn.Module):
 
     def state_shapes(self, batch: int, size: tuple[int, ...]) -> list[tuple[int, ...]]:
         """Shapes of the state for pictures of ``size``."""
-        return [(batch, self.size, *(size if self.window is None else self.window.out_size(size)))] * self.parts
+        places = size if self.window is None or not self.inputs else self.window.out_size(size)
+        return [(batch, self.size, *places)] * self.parts
 
     def draw(self, zx: Tensor) -> Tensor | None:
         """Noise that is the same at each step of a sequence, in training."""

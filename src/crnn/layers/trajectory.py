@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from crnn.errors import SettingsError
 from crnn.layers.cells import GRUCell, Norm, State
-from crnn.layers.window import Window
+from crnn.layers.window import NoInput, Window
 
 
 class TrajectoryGRUCell(GRUCell):
@@ -39,7 +39,11 @@ class TrajectoryGRUCell(GRUCell):
         self.links, self.flow_size = links, flow_size
         around = Window(kernel_size=5)
         self.recurrent = nn.Conv2d(links * size, 3 * size, 1, bias=False)
-        self.flow_of_input = Window(kernel_size=5, stride=window.stride).of_input(inputs, flow_size, bias=True)
+        self.flow_of_input = (
+            Window(kernel_size=5, stride=window.stride).of_input(inputs, flow_size, bias=True)
+            if inputs
+            else NoInput(flow_size, bias=True)
+        )
         self.flow_of_state = around.of_state(size, flow_size)
         self.flow = around.of_input(flow_size, 2 * links, bias=True)
         self.reset_parameters()
@@ -64,7 +68,7 @@ class TrajectoryGRUCell(GRUCell):
         rows = torch.arange(height, device=h.device, dtype=exact).view(-1, 1).expand(height, width)
         columns = torch.arange(width, device=h.device, dtype=exact).view(1, -1).expand(height, width)
         u, v = flow.to(exact).unflatten(1, (self.links, 2)).flatten(0, 1).unbind(1)  # -> (batch * links, height, width)
-        # grid_sample counts from -1 at the first place to 1 at the last
-        grid = torch.stack([(columns + u) * (2 / max(1, width - 1)) - 1, (rows + v) * (2 / max(1, height - 1)) - 1], -1)
-        warped = F.grid_sample(h.repeat_interleave(self.links, 0).to(exact), grid, align_corners=True)
+        # grid_sample counts from -1 at the near edge of the first place to 1 at the far edge of the last
+        grid = torch.stack([(2 * (columns + u) + 1) / width - 1, (2 * (rows + v) + 1) / height - 1], -1)
+        warped = F.grid_sample(h.repeat_interleave(self.links, 0).to(exact), grid, align_corners=False)
         return warped.to(h.dtype).view(batch, self.links * size, height, width)
