@@ -28,7 +28,7 @@ from pathlib import Path
 import layers_parts as parts
 import torch
 from layers_peers import keras
-from layers_timing import Row, matrix_products
+from layers_timing import FORWARD, Row, matrix_products
 from rich.console import Console
 from rich.table import Table
 
@@ -76,7 +76,7 @@ def metrics(rows: Sequence[Row], memory: Memory, auto: str) -> dict[str, float]:
 
     Against the usual layers at equal precision. Against Keras in its own default, float32, and against its
     ``mixed_bfloat16`` where that is faster; ours in ``auto``, the precision that crnn chooses on this machine. Shares
-    of the ceiling in ``auto``, over the larger shapes.
+    of the ceiling in ``auto``, over the larger shapes. The RCL's forward pass alone has a figure of its own.
     """
     found: dict[str, list[float]] = {}
 
@@ -93,7 +93,8 @@ def metrics(rows: Sequence[Row], memory: Memory, auto: str) -> dict[str, float]:
             claim("rcl_recompute_time" if kind == "RCL" else "recompute_time", 1 / figures["vs_usual"])
             continue
         convolutional = "convgru" if kind.startswith("ConvGRU") else "convlstm"
-        claim(AGAINST.get(kind, f"{convolutional}_vs_pattern_min"), figures.get("vs_usual"))
+        end = "_forward" if kind == "RCL" and row.work == FORWARD else ""
+        claim(AGAINST.get(kind, f"{convolutional}_vs_pattern_min") + end, figures.get("vs_usual"))
         if row.keras is not None and key in best:
             keras_at_all.setdefault(key, []).append(row.keras)
             if row.precision == "float32":
