@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from crnn.layers import Recurrent, mask, zero_padding
+from crnn.errors import SettingsError, ShapeError
+from crnn.layers import GRUCell, LSTMCell, Recurrent, mask, zero_padding
 from crnn.layers.recurrent import CELLS
 
 LENGTHS = torch.tensor([4, 9, 1, 7])
@@ -106,3 +107,78 @@ def test_dropout_stands_between_layers_only() -> None:
     assert not torch.equal(two(x)[0], two(x)[0])
     two.eval()
     assert torch.equal(two(x)[0], two(x)[0])
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("value", [99.0, float("inf"), float("nan")])
+def test_what_stands_in_the_padding_spoils_no_gradient(cell: str, both: bool, value: float) -> None:
+    layer = Recurrent(5, 6, layers=2, cell=cell, bidirectional=both)
+    lengths = torch.tensor([4, 9, 0, 7])
+    x = torch.randn(4, 9, 5)
+    found = []
+    for filled in (x, torch.where(mask(lengths, 9)[:, :, None], x, value)):
+        layer.zero_grad()
+        filled = filled.clone().requires_grad_()
+        y, state = layer(filled, None, lengths)
+        (y.square().sum() + sum(s.sum() for part in state or () for s in part)).backward()
+        found.append([y, filled.grad, *(p.grad for p in layer.parameters())])
+    assert all(part.isfinite().all() for part in found[1])
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_a_sample_without_steps_keeps_the_state_that_it_came_with(cell: str) -> None:
+    layer = Recurrent(5, 6, cell=cell)
+    given = [tuple(torch.randn(3, 6) for _ in range(2 if cell == "lstm" else 1))]
+    y, state = layer(torch.randn(3, 4, 5), given, torch.tensor([0, 4, 2]))
+    assert state is not None and not y[0].any()
+    for before, after in zip(given[0], state[0], strict=True):
+        assert torch.equal(before[0], after[0]) and not torch.equal(before[1:], after[1:])
+    _, state = layer(torch.randn(3, 4, 5), None, torch.tensor([0, 4, 2]))
+    assert state is not None and not any(s[0].any() for s in state[0])
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_torch_kernels_and_our_cells_are_the_same_family(cell: str) -> None:
+    """A state that one gives the other takes."""
+    ours = {"lstm": LSTMCell, "gru": GRUCell}.get(cell)
+    if ours is None:
+        return
+    kernel, own = Recurrent(5, 6, cell=cell), Recurrent(5, 6, cell=ours)
+    theirs = kernel.layers[0]
+    with torch.no_grad():
+        own.layers[0].input.weight.copy_(theirs.weight_ih_l0)
+        own.layers[0].recurrent.weight.copy_(theirs.weight_hh_l0)
+        own.layers[0].input.bias.copy_(theirs.bias_ih_l0)
+        theirs.bias_hh_l0.zero_()
+    x = torch.randn(4, 9, 5)
+    y, state = kernel(x, None, LENGTHS)
+    expected, last = own(x, None, LENGTHS)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(state, last)
+    torch.testing.assert_close(kernel(x, last), own(x, state))
+
+
+def test_a_kernel_that_there_is_not() -> None:
+    with pytest.raises(SettingsError, match=r"cell 'lstmm' is not known; .* Did you mean 'lstm'"):
+        Recurrent(5, 6, cell="lstmm")
+
+
+@pytest.mark.parametrize("option", [{"truncate": 3}, {"recompute": True}])
+def test_what_kernels_of_torch_cannot_do_is_refused_not_ignored(option: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=r"(truncate|recompute) .*expected .*cell of crnn.layers"):
+        Recurrent(5, 6, cell="gru", **option)
+    Recurrent(5, 6, cell=GRUCell, **option)
+
+
+def test_kernels_in_two_directions_take_no_state() -> None:
+    layer = Recurrent(5, 6, bidirectional=True)
+    with pytest.raises(ShapeError, match="state is given; expected none"):
+        layer(torch.randn(2, 3, 5), [(torch.zeros(2, 6),) * 2] * 2)
+
+
+@pytest.mark.parametrize("cell", ["lstm", LSTMCell])
+def test_a_stack_has_at_least_one_layer(cell: Any) -> None:
+    with pytest.raises(SettingsError, match="layers is 0; expected 1 or more"):
+        Recurrent(5, 6, cell=cell, layers=0)

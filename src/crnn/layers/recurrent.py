@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from crnn.errors import ShapeError
+from crnn.errors import SettingsError, ShapeError
 from crnn.layers._given import check_axes, check_lengths, check_state, check_steps, time_first
 from crnn.layers.cells import Cell, State
 from crnn.layers.dropout import TimeDropout
 from crnn.layers.padding import reverse, zero_padding
 from crnn.layers.regular import Wrapped
 from crnn.layers.scan import scan
+from crnn.registry import pick
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 """Cells that torch has kernels for."""
@@ -51,9 +52,17 @@ class Recurrent(nn.Module):
         truncate: int = 0,
     ) -> None:
         super().__init__()
+        if layers < 1:
+            raise SettingsError(f"layers is {layers}", expected="1 or more", do="Say how many lie on each other.")
+        if isinstance(cell, str) and (truncate or recompute):
+            raise SettingsError(
+                f"{'truncate' if truncate else 'recompute'} is given with {cell!r}, a kernel of torch",
+                expected="a cell of crnn.layers, such as LSTMCell",
+                do="Give that as cell, or leave it out.",
+            )
         self.ways = 2 if bidirectional else 1
         self.inputs, self.outputs = inputs, size * self.ways
-        make: Callable = partial(CELLS[cell], batch_first=True) if isinstance(cell, str) else cell
+        make: Callable = partial(pick(cell, CELLS, "cell"), batch_first=True) if isinstance(cell, str) else cell
         widths = [inputs] + [self.outputs] * (layers - 1)
         self.layers = nn.ModuleList(make(width, size) for width in widths for _ in range(self.ways))
         self.dropout = TimeDropout(dropout)
@@ -73,6 +82,8 @@ class Recurrent(nn.Module):
         if state is not None and len(state) != len(self.layers):
             do = "Give the list that this layer gave, or None to start anew."
             raise ShapeError(f"state has {len(state)} entries", expected=f"{len(self.layers)}, one a layer", do=do)
+        if isinstance(self.layers[0], nn.RNNBase):  # it goes through the padding, which may not be finite
+            x = zero_padding(x, lengths, axis=1)
         states: list[Any] = []
         for i in range(0, len(self.layers), self.ways):
             if i:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from crnn.errors import SettingsError
 from crnn.layers._given import check_axes, check_lengths, check_state, check_steps, time_first, traced
 from crnn.layers.cells import Cell, State
 from crnn.layers.padding import reverse as reversed_steps
@@ -37,6 +38,8 @@ def scan(
 
     Raises ``ShapeError`` for arguments that do not fit.
     """
+    if truncate < 0:
+        raise SettingsError(f"truncate is {truncate}", expected="0 for no limit, or more", do="Say how many steps.")
     check_axes("x", x, time_first(cell.space), cell.inputs)
     check_steps(x)
     check_lengths(lengths, *x.shape[:2])
