@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from crnn.layers._given import traced
+
 
 def mask(lengths: Tensor, steps: int) -> Tensor:
     """``(batch, steps)``, true where a step belongs to its sample."""
@@ -49,6 +51,8 @@ def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
     index = torch.where(mirrored >= 0, mirrored, time)
     if torch.onnx.is_in_onnx_export():
         return torch.gather(x, 1, index[:, :, None].expand_as(x))
+    if traced():
+        return _rows(x, index)
     return _Permute.apply(x, index)
 
 
