@@ -1,28 +1,36 @@
-"""What tests share: a fixed start of all randomness, each model at a tiny size, and a made set for each task.
+"""What tests share: a fixed start of all randomness, each model at a tiny size, and made sets for each task and kind.
 
 Who adds a model adds nothing here: ``shrink`` makes any ``Settings`` small, and a model for which that makes no sense
-offers its own small settings as ``tiny``, a mapping. Who adds a task adds its made set to ``MADE``, since nobody else
-knows what its answers look like.
+offers its own small settings as ``tiny``, a mapping. Who adds a kind of input adds to ``DRAWN`` what draws a source of
+it. Who adds a task adds to ``MADE`` what writes a small data set of drawn sources, since nobody else knows what its
+answers look like.
 """
 
 from __future__ import annotations
 
+import csv
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from crnn.bundle import Bundle, build
+from crnn.bundle import Bundle, build, combinations
+from crnn.config import Recipe, fill
+from crnn.data import inputs
 from crnn.data.formats import open_data
+from crnn.data.inputs import INPUTS
 from crnn.errors import SettingsError
 from crnn.models import MODELS
 from crnn.tasks import TASKS
+from crnn.train.prepare import asked_of
+from crnn.types import Sample
 
-HEIGHTS = (16, 32, 48, 64, 96, 128)
+SIZES = (16, 32, 48, 64, 96, 128)
 WORDS = [a + b + c for a in ("a", "be", "dd") for b in ("c", "ee", " f") for c in ("a", "db", "b")]
 
 
@@ -47,6 +55,9 @@ def shrink(model: Any) -> dict[str, Any]:
     return small
 
 
+# sources: what is drawn shows the numbers 0, 1 and 2 one after the other, each for as long
+
+
 def draw_line(text: str) -> Image.Image:
     """``text`` in plain signs, 16 pixels high: each letter its own bars, so that a tiny network can tell them."""
     picture = Image.new("L", (8 + 10 * len(text), 16), 230)
@@ -59,43 +70,124 @@ def draw_line(text: str) -> Image.Image:
     return picture
 
 
-def made_lines(folder: Path) -> None:
+def drawn_line(path: Path, numbers: Sequence[int]) -> Path:
+    draw_line("".join("abd"[n] for n in numbers)).save(path.with_suffix(".png"))
+    return path.with_suffix(".png")
+
+
+def drawn_picture(path: Path, numbers: Sequence[int]) -> Path:
+    colours = np.array([(200, 60, 40), (60, 190, 70), (50, 60, 210)], np.uint8)
+    x = colours[np.repeat(numbers, 32 // len(numbers))][None].repeat(16, 0)
+    x[::4] = 255 - x[::4]
+    Image.fromarray(x).resize((32, 16)).save(path.with_suffix(".png"))
+    return path.with_suffix(".png")
+
+
+def drawn_series(path: Path, numbers: Sequence[int]) -> Path:
+    noise = np.random.default_rng(len(path.name)).normal(0, 0.05, (8 * len(numbers), 2))
+    time = np.arange(8 * len(numbers))
+    level = np.repeat(numbers, 8)
+    x = np.stack([level - 1.0, np.where(level == 1, time % 2, 0.5)], axis=1) + noise
+    np.savetxt(path.with_suffix(".csv"), x, delimiter=",", header="one,two", comments="", fmt="%.4f")
+    return path.with_suffix(".csv")
+
+
+DRAWN: Mapping[str, Callable[[Path, Sequence[int]], Path]] = {
+    "line": drawn_line,
+    "picture": drawn_picture,
+    "series": drawn_series,
+}
+"""Kind of input to what draws a source of it: ``(path without ending, numbers) -> path``."""
+
+
+# data sets, each small enough to be learned to perfection in seconds
+
+
+def made_texts(folder: Path, kind: str) -> None:
+    if kind != "line":
+        rows = [
+            (DRAWN[kind](folder / f"{i:02}", [i % 3, 1, i // 3]).name, "abd"[i % 3] + "b" + "abd"[i // 3])
+            for i in range(9)
+        ]
+        write_table(folder / "texts.csv", [("file", "text"), *rows])
+        return
     for i, word in enumerate(WORDS):
         draw_line(word).save(folder / f"{i:02}.png")
         (folder / f"{i:02}.gt.txt").write_text(word + "\n", encoding="utf-8")
 
 
-MADE: Mapping[str, tuple[str, Callable[[Path], None]]] = {"transcribe": ("line", made_lines)}
-"""Task to its kind of input and what writes a small data set that can be learned to perfection."""
+def made_classes(folder: Path, kind: str) -> None:
+    for i in range(18):
+        place = folder / ("ash", "beech", "cedar")[i % 3] / f"{i:02}"
+        place.parent.mkdir(exist_ok=True)
+        numbers = [i % 3] * 4
+        numbers[i // 3 % 4] = (i % 3 + 1) % 3  # the odd one out says nothing
+        DRAWN[kind](place, numbers)
+
+
+MADE: Mapping[str, Callable[[Path, str], None]] = {"transcribe": made_texts, "classify": made_classes}
+"""Task to what writes a data set of sources of a kind: ``(folder, kind)``."""
+COMBINATIONS = list(combinations())
+"""Every model, kind and task that make sense together."""
+FIRST = {task: next(k for _, k, t in COMBINATIONS if t == task) for task in TASKS}
+"""Task to its first kind."""
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a task's made set."""
-    folders: dict[str, Path] = {}
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The folder of a task's made set, of its first kind of input or of another."""
+    folders: dict[tuple[str, str], Path] = {}
 
-    def folder(task: str) -> Path:
-        if task not in folders:
-            folders[task] = tmp_path_factory.mktemp(task)
-            MADE[task][1](folders[task])
-        return folders[task]
+    def folder(task: str, kind: str | None = None) -> Path:
+        kind = kind or ("line" if task == "transcribe" else FIRST[task])
+        if (task, kind) not in folders:
+            folders[task, kind] = tmp_path_factory.mktemp(f"{task}-{kind}")
+            MADE[task](folders[task, kind], kind)
+        return folders[task, kind]
 
     return folder
 
 
-@pytest.fixture
-def tiny(made: Callable[[str], Path]) -> Callable[..., Bundle]:
-    """``tiny(model, task)``: a small network with fresh weights, at the least input that the model takes."""
+def read_made(task: str, kind: str, folder: Path) -> list[Sample]:
+    """The samples of a made set, as training would read them."""
+    recipe = fill(Recipe, {"task": {"name": task}, "input": {"name": kind}}, "recipe")
+    return open_data(folder, asked=asked_of(recipe))
 
-    def make(model: str, task: str = "transcribe", **encoder: Any) -> Bundle:
-        learned = TASKS[task].learn(TASKS[task].Settings(), open_data(made(task)))
+
+@pytest.fixture(scope="session")
+def samples(made: Callable[..., Path]) -> Callable[..., list[Sample]]:
+    """``samples(task, kind)``: those of a made set."""
+    return lambda task, kind: read_made(task, kind, made(task, kind))
+
+
+@pytest.fixture(scope="session")
+def made_kinds() -> set[str]:
+    """The kinds of input that can be drawn."""
+    return set(DRAWN)
+
+
+@pytest.fixture
+def tiny(made: Callable[..., Path]) -> Callable[..., Bundle]:
+    """``tiny(model, task, kind)``: a small network with fresh weights, at the least input that the model takes."""
+
+    def make(model: str, task: str = "transcribe", kind: str = "line", **encoder: Any) -> Bundle:
+        samples = read_made(task, kind, made(task, kind))
+        learned = TASKS[task].learn(TASKS[task].Settings(), samples)
+        sizes = {f.name for f in dataclasses.fields(INPUTS[kind].Settings)} & {"height", "width"}
         refused: SettingsError | None = None
-        for height in HEIGHTS:
+        for size in SIZES:
             try:
+                table = {"name": kind, **dict.fromkeys(sizes, size)}
                 values = {"name": model, **shrink(MODELS[model]), **encoder}
-                return build(learned, {"name": MADE[task][0], "height": height}, values)
+                return build(learned, inputs.learn(table, samples, [kind]), values)
             except SettingsError as error:
                 refused = error
-        raise AssertionError(f"{model} takes none of the heights {HEIGHTS}") from refused
+        raise AssertionError(f"{model} takes none of the sizes {SIZES}") from refused
 
     return make
+
+
+def write_table(path: Path, rows: Sequence[Sequence[Any]]) -> None:
+    """A CSV file."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)

@@ -6,6 +6,7 @@ Training (overfit, resume) is in ``test_laws_training.py``, what users are told 
 from __future__ import annotations
 
 import copy
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,9 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crnn import bundle as bundles
-from crnn.bundle import Bundle, build
+from crnn.bundle import Bundle, build, combinations, refusal
 from crnn.config import documented
 from crnn.data.collate import collate
+from crnn.data.dataset import Samples
 from crnn.data.formats import FORMATS, open_data
 from crnn.data.inputs import INPUTS
 from crnn.deploy.predict import Predictor
@@ -34,24 +36,33 @@ from crnn.types import Batch, Features, InputSpec, Level, Sample, Seq
 LENGTHS = [47, 90, 61, 33]
 NORMS = (BatchNorm, nn.modules.batchnorm._BatchNorm)
 Tiny = Callable[..., Bundle]
-Made = Callable[[str], Path]
+Made = Callable[..., list[Sample]]
+ALL = list(combinations())
 every_model = pytest.mark.parametrize("model", list(MODELS))
-every_task = pytest.mark.parametrize("task", list(TASKS))
+every_combination = pytest.mark.parametrize(("model", "kind", "task"), ALL)
+every_reader = pytest.mark.parametrize(
+    ("model", "kind", "task"), list({(model, kind): (model, kind, task) for model, kind, task in ALL[::-1]}.values())
+)
+"""Each model with each kind of input that it reads."""
+every_kind = pytest.mark.parametrize(("kind", "task"), list({k: (k, t) for _, k, t in ALL[::-1]}.values()))
 
 
-def pieces(net: Bundle, lengths: list[int] = LENGTHS, filling: float = 99.0) -> Seq:
+def pieces(net: Bundle, lengths: list[int] = LENGTHS, filling: int = 99) -> Seq:
     """Random inputs, ``filling`` behind their lengths."""
     spec, steps = net.kind.spec, torch.tensor(lengths)
-    x = torch.rand(len(lengths), max(lengths), spec.channels, *spec.space)
+    shape = (len(lengths), max(lengths), spec.channels, *spec.space)
+    x = torch.randint(spec.vocabulary, shape) if spec.vocabulary else torch.rand(shape)
+    filling = min(filling, (spec.vocabulary or 100) - 1)
     inside = mask(steps, max(lengths)).view(len(lengths), max(lengths), *[1] * (x.dim() - 2))
     return Seq(torch.where(inside, x, filling), steps)
 
 
-def batch_of(net: Bundle, folder: Path, filling: float = 0.0, extra: int = 0) -> Batch:
+def batch_of(net: Bundle, samples: list[Sample], filling: int = 0, extra: int = 0) -> Batch:
     """Real samples of a made set, targets and all, with ``extra`` steps of padding."""
-    samples = [replace(s, x=net.kind.finish(net.kind.decode(s.x))) for s in open_data(folder)[:9:2]]
-    batch = collate([net.task.encode(s) for s in samples]).batch
+    seen = Samples(samples[:9:2], net.kind, net.task)
+    batch = collate([seen[0, i] for i in range(len(seen))]).batch
     assert batch is not None
+    filling = min(filling, (net.kind.spec.vocabulary or 100) - 1)
     x = F.pad(batch.inputs.x, (0, 0) * (batch.inputs.x.dim() - 2) + (0, extra))
     inside = mask(batch.inputs.lengths, x.shape[1]).view(*x.shape[:2], *[1] * (x.dim() - 2))
     return replace(batch, inputs=Seq(torch.where(inside, x, filling), batch.inputs.lengths))
@@ -63,6 +74,14 @@ def wake(net: nn.Module, inputs: Seq) -> None:
     with torch.no_grad():
         net(inputs)
     net.eval()
+
+
+def rows_of(output: Any) -> list[Tensor]:
+    """What the head says of each sample, ``(1, ...)``, without its padding."""
+    if isinstance(output, Tensor):
+        return list(output.split(1))
+    y, lengths = output
+    return [row[None, :length] for row, length in zip(y, lengths.tolist(), strict=True)]
 
 
 def only_norms_train(net: nn.Module) -> nn.Module:
@@ -77,25 +96,26 @@ def only_norms_train(net: nn.Module) -> nn.Module:
 # 1 padding
 
 
-@every_model
-@every_task
-def test_padding_alone_equals_in_a_batch_whatever_stands_in_it(model: str, task: str, tiny: Tiny) -> None:
-    made = tiny(model, task)
+@every_combination
+def test_padding_alone_equals_in_a_batch_whatever_stands_in_it(model: str, kind: str, task: str, tiny: Tiny) -> None:
+    made = tiny(model, task, kind)
     inputs = pieces(made)
     wake(made.net, inputs)
     with torch.no_grad():
-        y, lengths = made.net(inputs)
+        together = rows_of(made.net(inputs))
         for i, length in enumerate(LENGTHS):
-            alone, found = made.net(Seq(inputs.x[i : i + 1, :length], inputs.lengths[i : i + 1]))
-            assert found.item() == lengths[i].item() == alone.shape[1]
-            torch.testing.assert_close(y[i : i + 1, : alone.shape[1]], alone, rtol=1e-5, atol=1e-5)
+            output = made.net(Seq(inputs.x[i : i + 1, :length], inputs.lengths[i : i + 1]))
+            (alone,) = rows_of(output)
+            assert isinstance(output, Tensor) or alone.shape[1] == output.x.shape[1], "alone there is no padding"
+            torch.testing.assert_close(together[i], alone, rtol=1e-5, atol=1e-5)
 
 
-@every_model
-@every_task
-def test_padding_changes_neither_loss_nor_predictions(model: str, task: str, tiny: Tiny, made: Made) -> None:
-    net = tiny(model, task)
-    plain, padded = batch_of(net, made(task)), batch_of(net, made(task), filling=99.0, extra=50)
+@every_combination
+def test_padding_changes_neither_loss_nor_predictions(
+    model: str, kind: str, task: str, tiny: Tiny, samples: Made
+) -> None:
+    net = tiny(model, task, kind)
+    plain, padded = (batch_of(net, samples(task, kind), filling=f, extra=e) for f, e in ((0, 0), (99, 50)))
     wake(net.net, plain.inputs)
     with torch.no_grad():
         torch.testing.assert_close(net.task.loss(net.net, padded), net.task.loss(net.net, plain), rtol=1e-5, atol=1e-5)
@@ -104,16 +124,18 @@ def test_padding_changes_neither_loss_nor_predictions(model: str, task: str, tin
             assert one.score == pytest.approx(other.score, abs=1e-5)
 
 
-@every_model
-def test_padding_enters_no_statistic_in_training(model: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = tiny(model)
+@every_reader
+def test_padding_enters_no_statistic_in_training(
+    model: str, kind: str, task: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tiny(model, task, kind)
     inputs = pieces(made)
     net, alone = only_norms_train(made.net), only_norms_train(copy.deepcopy(made.net))
     with torch.no_grad():
-        y, lengths = net(inputs)
+        together = rows_of(net(inputs))
     expected = side_by_side(alone, inputs, monkeypatch)
-    for row, length, there in zip(y, lengths.tolist(), expected, strict=True):
-        torch.testing.assert_close(row[None, :length], there, rtol=1e-4, atol=2e-5)
+    for here, there in zip(together, expected, strict=True):
+        torch.testing.assert_close(here, there, rtol=1e-4, atol=2e-5)
     for name, value in net.state_dict().items():
         torch.testing.assert_close(value, alone.state_dict()[name], rtol=1e-4, atol=1e-5, msg=name)
 
@@ -141,7 +163,7 @@ def side_by_side(net: nn.Module, inputs: Seq, monkeypatch: pytest.MonkeyPatch) -
         try:
             with torch.no_grad():
                 length = int(inputs.lengths[i])
-                answers[i] = net(Seq(inputs.x[i : i + 1, :length], inputs.lengths[i : i + 1]))[0]
+                answers[i] = rows_of(net(Seq(inputs.x[i : i + 1, :length], inputs.lengths[i : i + 1])))[0]
         except BaseException:
             barrier.abort()
             raise
@@ -158,13 +180,13 @@ def side_by_side(net: nn.Module, inputs: Seq, monkeypatch: pytest.MonkeyPatch) -
     return answers
 
 
-@every_model
-def test_predictions_are_the_same_in_any_batches(model: str, tiny: Tiny, made: Made) -> None:
-    net = tiny(model)
+@every_reader
+def test_predictions_are_the_same_in_any_batches(model: str, kind: str, task: str, tiny: Tiny, samples: Made) -> None:
+    net = tiny(model, task, kind)
     wake(net.net, pieces(net))
-    samples = open_data(made("transcribe"))[:7]
-    one, many = (list(Predictor(copy.deepcopy(net), precision="float32", batch_size=b).stream(samples)) for b in (1, 7))
-    for sample, here, there in zip(samples, one, many, strict=True):
+    some = samples(task, kind)[:7]
+    one, many = (list(Predictor(copy.deepcopy(net), precision="float32", batch_size=b).stream(some)) for b in (1, 7))
+    for sample, here, there in zip(some, one, many, strict=True):
         assert not isinstance(here, CrnnError) and not isinstance(there, CrnnError)
         assert sample.id == here.id == there.id and here.value == there.value
         assert here.score == pytest.approx(there.score, abs=1e-5)
@@ -206,7 +228,8 @@ CAUSAL: list[Any] = [OneWay, *(name for name, model in MODELS.items() if getattr
 
 def encoder_of(name: Any, tiny: Tiny) -> tuple[Any, Tensor]:
     """An encoder in ``eval()`` and one sample, twelve of its steps long."""
-    made = tiny("crnn" if isinstance(name, type) else name)
+    model = "crnn" if isinstance(name, type) else name
+    made = tiny(model, *next((t, k) for m, k, t in ALL if m == model))
     encoder = (name(made.kind.spec) if isinstance(name, type) else made.net.encoder).eval()
     return encoder, torch.rand(1, 12 * encoder.levels[-1].stride, made.kind.spec.channels, *made.kind.spec.space)
 
@@ -254,20 +277,25 @@ def test_these_two_laws_catch_who_breaks_them(tiny: Tiny) -> None:
 # 4 lengths
 
 
-def choices() -> list[tuple[str, dict[str, Any]]]:
-    """Each model as it is, and with each other value of its settings that have a few values to choose from."""
-    found: list[tuple[str, dict[str, Any]]] = []
+def choices() -> list[tuple[str, str, str, dict[str, Any]]]:
+    """Each model with each kind that it reads, and with each other value of its settings that have a few values to
+    choose from."""
+    found: list[tuple[str, str, str, dict[str, Any]]] = []
     for name, model in MODELS.items():
-        found.append((name, {}))
+        readers = list({k: (name, k, t) for m, k, t in ALL[::-1] if m == name}.values())
+        found += [(*reader, {}) for reader in readers]
         for key, hint in get_type_hints(model.Settings).items():
             if get_origin(hint) is Literal:
-                found += [(name, {key: v}) for v in get_args(hint) if v != getattr(model.Settings(), key)]
+                others = [v for v in get_args(hint) if v != getattr(model.Settings(), key)]
+                found += [(*readers[-1], {key: v}) for v in others]
     return found
 
 
-@pytest.mark.parametrize(("model", "other"), choices())
-def test_lengths_that_come_out_are_those_foretold(model: str, other: dict[str, Any], tiny: Tiny) -> None:
-    made = tiny(model, **other)
+@pytest.mark.parametrize(("model", "kind", "task", "other"), choices())
+def test_lengths_that_come_out_are_those_foretold(
+    model: str, kind: str, task: str, other: dict[str, Any], tiny: Tiny
+) -> None:
+    made = tiny(model, task, kind, **other)
     net, spec_x = made.net.eval(), pieces(made, [80]).x
     with torch.no_grad():
         for length in range(1, 81):
@@ -280,11 +308,11 @@ def test_lengths_that_come_out_are_those_foretold(model: str, other: dict[str, A
         assert (steps[1] - steps[0]).item() == 10, "the stride is what it says"
 
 
-@every_model
-def test_lengths_need_no_order_and_what_lies_behind_is_zero(model: str, tiny: Tiny) -> None:
-    made = tiny(model)
+@every_reader
+def test_lengths_need_no_order_and_what_lies_behind_is_zero(model: str, kind: str, task: str, tiny: Tiny) -> None:
+    made = tiny(model, task, kind)
     net = made.net.eval()
-    inputs = pieces(made, [9, 70, 1, 33, 70], filling=0.0)
+    inputs = pieces(made, [9, 70, 1, 33, 70], filling=0)
     with torch.no_grad():
         y, lengths = net.encoder(inputs).last
     assert lengths.tolist() == net.encoder.out_lengths(inputs.lengths).tolist()
@@ -295,11 +323,12 @@ def test_lengths_need_no_order_and_what_lies_behind_is_zero(model: str, tiny: Ti
 # 5 round trip
 
 
-@every_model
-@every_task
-def test_round_trip_gives_the_same_bits(model: str, task: str, tiny: Tiny, made: Made, tmp_path: Path) -> None:
-    before = tiny(model, task)
-    batch = batch_of(before, made(task))
+@every_combination
+def test_round_trip_gives_the_same_bits(
+    model: str, kind: str, task: str, tiny: Tiny, samples: Made, tmp_path: Path
+) -> None:
+    before = tiny(model, task, kind)
+    batch = batch_of(before, samples(task, kind))
     wake(before.net, batch.inputs)
     before.card = {"licence": "CC0", "valid": {"cer": 0.25}, "source": "Straße 東"}
     before.save(tmp_path / "a.safetensors")
@@ -316,10 +345,9 @@ def test_round_trip_gives_the_same_bits(model: str, task: str, tiny: Tiny, made:
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 
-@every_model
-@every_task
-def test_half_of_the_size_loads_too(model: str, task: str, tiny: Tiny, tmp_path: Path) -> None:
-    before = tiny(model, task)
+@every_reader
+def test_half_of_the_size_loads_too(model: str, kind: str, task: str, tiny: Tiny, tmp_path: Path) -> None:
+    before = tiny(model, task, kind)
     wake(before.net, pieces(before))
     before.save(tmp_path / "whole.safetensors")
     before.save(tmp_path / "half.safetensors", half=True)
@@ -349,11 +377,10 @@ def test_parameters_are_those_of_the_paper(model: str, height: int, outputs: int
 # 10 nothing dead
 
 
-@every_model
-@every_task
-def test_every_parameter_receives_a_gradient(model: str, task: str, tiny: Tiny, made: Made) -> None:
-    net = tiny(model, task)
-    batch = batch_of(net, made(task))
+@every_combination
+def test_every_parameter_receives_a_gradient(model: str, kind: str, task: str, tiny: Tiny, samples: Made) -> None:
+    net = tiny(model, task, kind)
+    batch = batch_of(net, samples(task, kind))
     wake(net.net, batch.inputs)
     for training in (False, True):  # in training a bias under a norm has none by its nature, so this asks eval()
         net.net.train(training)
@@ -376,22 +403,53 @@ def test_every_setting_says_what_it_is(owner: Any) -> None:
 
 
 @every_model
-def test_models_accept_kinds_that_there_are(model: str) -> None:
-    assert MODELS[model].accepts and set(MODELS[model].accepts) <= set(INPUTS)
+def test_models_can_do_something_and_what_they_cannot_is_refused(model: str) -> None:
+    able = {(kind, task) for m, kind, task in ALL if m == model}
+    assert able, "a model that no task can use with any kind of input"
+    for kind in INPUTS:
+        for task in TASKS:
+            refused = refusal(model, TASKS[task], {"": kind})
+            assert (refused is None) == ((kind, task) in able)
+            assert refused is None or (kind in str(refused) and "expected one of its kinds: " in str(refused))
 
 
-@every_task
-def test_inputs_are_what_they_say_they_are(task: str, tiny: Tiny, made: Made) -> None:
-    kind = tiny("crnn", task).kind
-    spec, samples = kind.spec, open_data(made(task))[:5]
-    for sample in samples:
-        decoded = kind.decode(sample.x)
-        x = kind.finish(decoded)
-        assert x.dtype == np.float32 and np.isfinite(x).all()
-        assert x.shape == (kind.steps(sample.x), spec.channels, *spec.space)
-        twice = [kind.Augment(share=1.0)(decoded, np.random.default_rng(5)) for _ in range(2)]
+def test_every_kind_and_task_has_its_made_set(made_kinds: set[str]) -> None:
+    assert made_kinds == set(INPUTS), "draw a source of each kind in conftest.DRAWN"
+
+
+@every_kind
+def test_inputs_are_what_they_say_they_are(kind: str, task: str, tiny: Tiny, samples: Made) -> None:
+    model = next(m for m, k, t in ALL if (k, t) == (kind, task))
+    seen = tiny(model, task, kind).kind
+    spec = seen.spec
+    for sample in samples(task, kind)[:5]:
+        assert INPUTS[kind].reads(sample.x)
+        decoded = seen.decode(sample.x)
+        assert np.array_equal(decoded, seen.decode_scaled(sample.x)[0])
+        x = seen.finish(decoded)
+        assert x.dtype == (np.int64 if spec.vocabulary else np.float32) and np.isfinite(x).all()
+        assert x.shape == (seen.steps(sample.x), spec.channels, *spec.space)
+        assert decoded.shape[seen.time] == len(x)
+        twice = [seen.vary(decoded, None, seen.Augment(share=1.0), np.random.default_rng(5))[0] for _ in range(2)]
         assert np.array_equal(*twice), "variations depend on the generator alone"
-        assert kind.finish(twice[0]).shape[1:] == x.shape[1:]
+        assert seen.finish(twice[0]).shape[1:] == x.shape[1:]
+        views = seen.views(decoded)
+        assert len(views) == seen.view_count and seen.finish(views[0]).shape == x.shape
+        look = seen.look(sample.x)
+        assert look.steps == len(x) and look.digest == seen.look(sample.x).digest
+        picture = seen.picture(sample.x)
+        assert picture is None or picture.startswith(b"\x89PNG")
+
+
+@every_kind
+def test_what_a_kind_learned_is_restored(kind: str, task: str, tiny: Tiny, samples: Made) -> None:
+    model = next(m for m, k, t in ALL if (k, t) == (kind, task))
+    seen = tiny(model, task, kind).kind
+    again = type(seen).restore(seen.settings, json.loads(json.dumps(seen.learned())))
+    assert again.spec == seen.spec and again.learned() == seen.learned()
+    x = samples(task, kind)[0].x
+    assert np.array_equal(again.finish(again.decode(x)), seen.finish(seen.decode(x)))
+    assert isinstance(type(seen).restore(seen.settings, {}).spec, InputSpec), "also before anything is learned"
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
@@ -406,4 +464,4 @@ def test_formats_answer_rubbish_with_errors_that_users_can_read(name: str, suffi
         except CrnnError:
             continue
         assert all(isinstance(s, Sample) for s in samples)
-        assert suffix == ".png" and name == "pictures", "only a picture's name can be believed without a look"
+        assert suffix == ".png" and name in ("pictures", "files"), "only a picture's name is believed without a look"

@@ -254,7 +254,7 @@ BUNDLES: dict[str, tuple[Callable[[Path], Any], tuple[str, ...], str]] = {
     ),
     "wrong version": (
         lambda p: edited(p, lambda s, v: v.update(format=999)),
-        ("has the format 999", "expected format 1"),
+        ("has the format 999", "expected format 1 or 2"),
         "update",
     ),
     "unknown model": (

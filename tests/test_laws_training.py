@@ -17,33 +17,38 @@ from rich.console import Console
 from safetensors import safe_open
 
 import crnn
+from crnn.bundle import combinations
 from crnn.config import Recipe, fill
-from crnn.data.formats import open_data
 from crnn.deploy.predict import Predictor
 from crnn.tasks import TASKS
 from crnn.train.callbacks import Progress
 from crnn.train.evaluate import evaluate
 from crnn.train.fit import fit
+from crnn.types import Sample
 
 Made = Callable[[str], Path]
+CASCADE = {"name": "cascade", "channels": [8, 16], "blocks": 1, "hidden": 24, "layers": 1, "pool": [1]}
 SMALL = {"name": "crnn", "channels": [8, 12, 16, 24], "blocks": [0, 0, 0, 0], "hidden": 32, "layers": 1, "stride": 4}
 QUICK = {"batch_size": 9, "learning_rate": 1e-2, "warmup": 5, "threads": 1, "precision": "float32", "device": "cpu"}
 TIMES = ("seconds", "samples_per_second", "waiting")
 
 
-@pytest.mark.parametrize("task", list(TASKS))
-def test_each_task_learns_a_made_set_to_perfection(task: str, made: Made, tmp_path: Path) -> None:
-    data = str(made(task))
+@pytest.mark.parametrize(("kind", "task"), sorted({(kind, task) for _, kind, task in combinations()}))
+def test_each_task_learns_a_made_set_of_each_kind_to_perfection(
+    kind: str, task: str, made: Callable[..., Path], samples: Callable[..., list[Sample]], tmp_path: Path
+) -> None:
+    data = str(made(task, kind))
+    small = SMALL if TASKS[task].model == "crnn" and kind == "line" else CASCADE
     recipe = {
         "task": {"name": task},
-        "input": {"height": 16},
-        "encoder": SMALL | {"dropout": 0.0},
+        "input": {"name": kind} | ({"height": 16} if kind == "line" else {}),
+        "encoder": small | {"dropout": 0.0},
         "data": {"train": data, "valid": data},
         "train": QUICK | {"epochs": 40, "augment": False, "workers": 0},
     }
     path = fit(fill(Recipe, recipe, "recipe"), tmp_path / "run", console=Console(quiet=True))
     predictor = Predictor(path, precision="float32")
-    report = evaluate(predictor, open_data(data)).report
+    report = evaluate(predictor, samples(task, kind)).report
     name, better = predictor.task.best
     value = report.metrics[name]
     assert value == pytest.approx(0 if better is min else 1, abs=0.02)

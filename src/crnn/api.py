@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, overload
 
-from crnn.bundle import Net, build
+from crnn import config
+from crnn.bundle import Net, build, readable
 from crnn.config import Precision, Recipe, fill
+from crnn.data.formats.npz import samples_of
 from crnn.deploy.predict import Predictor
+from crnn.errors import SettingsError
+from crnn.models import MODELS
 from crnn.registry import pick
 from crnn.tasks import TASKS
 
@@ -22,27 +28,38 @@ def load(bundle: str | Path, *, precision: Precision = "auto", device: str = "cp
 
 
 def create(
-    model: str = "crnn",
+    model: str | None = None,
     *,
     task: str = "transcribe",
-    learned: Mapping[str, Any],
+    classes: int | None = None,
+    learned: Mapping[str, Any] | None = None,
     input: Mapping[str, Any] | None = None,
     encoder: Mapping[str, Any] | None = None,
 ) -> Net:
-    """A network with fresh weights, a ``torch.nn.Module`` that maps a padded ``Seq`` to the task's output ``Seq``.
+    """A network with fresh weights, a ``torch.nn.Module`` that maps a padded ``Seq`` to the output of the task's head.
 
-    ``learned`` is what the task would learn from data (``{"letters": "abc"}`` for transcribe); ``input`` and
-    ``encoder`` are tables as in a recipe. Raises ``SettingsError``.
+    ``classes`` is how many outputs it has (classes, numbers, letters and the blank); or ``learned`` is what the task
+    would learn from data (``{"letters": "abc"}`` for transcribe). ``input`` and ``encoder`` are tables as in a recipe;
+    of the kinds of input that make sense, the first is taken. Raises ``SettingsError``.
 
     >>> net = create("crnn_vgg", learned={"letters": "0123456789abcdefghijklmnopqrstuvwxyz"}, input={"height": 32})
     >>> sum(p.numel() for p in net.parameters())
     8331301
+    >>> net = create("cascade", task="classify", classes=10, input={"name": "picture", "height": 32, "width": 32})
     """
     kind = pick(task, TASKS, "task")
-    restored = kind.restore(kind.Settings(), learned)
-    return build(restored, input or {}, {"name": model, **(encoder or {})}).net
+    if (learned is None) == (classes is None):
+        given = "neither classes nor learned is given" if learned is None else "classes and learned are given"
+        raise SettingsError(given, expected="one of them", do="Write: classes=10")
+    values = kind.Settings()
+    made = kind.restore(values, learned) if learned is not None else kind.blank(values, classes)
+    name = model or kind.model
+    able = readable(pick(name, MODELS, "model"), kind)[""]
+    table = {"name": able[0] if able else "line", **(input or {})}
+    return build(made, table, {"name": name, **(encoder or {})}).net
 
 
+@overload
 def fit(
     recipe: str | Path | Mapping[str, Any] | Recipe,
     run: str | Path,
@@ -50,15 +67,55 @@ def fit(
     start: str | Path | None = None,
     resume: bool = False,
 ) -> Path:
-    """Train as ``recipe`` says (a TOML file, its tables as a mapping, or a ``Recipe``); gives the path of the bundle.
+    """Learn from the data that the recipe names."""
 
-    See ``crnn.train.fit.fit``.
+
+@overload
+def fit(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    run: Sequence[Any] | Mapping[str, Any],
+    *,
+    model: str | None = None,
+    out: str | Path | None = None,
+    start: str | Path | None = None,
+) -> Predictor:
+    """Learn from data in memory."""
+
+
+def fit(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    run: str | Path | Sequence[Any] | Mapping[str, Any],
+    *,
+    model: str | None = None,
+    out: str | Path | None = None,
+    start: str | Path | None = None,
+    resume: bool = False,
+) -> Path | Predictor:
+    """Train as ``recipe`` says (a TOML file, its tables as a mapping, a ``Recipe``, or the name of a task).
+
+    ``fit(recipe, folder)`` learns from the data that the recipe names and gives the path of the bundle; see
+    ``crnn.train.fit.fit``. ``fit("classify", (x, y))`` learns from data in memory and gives the network ready to
+    answer: ``x`` is an array or a sequence of arrays, one a sample, ``y`` the answers; or a mapping of ``x``, ``y`` and
+    what ``crnn.data.formats.npz`` knows (lengths, groups, split). ``out`` keeps the run in a folder.
     """
-    from crnn import config
+    made = _recipe(recipe, model)
     from crnn.train.fit import fit as run_fit
 
+    if isinstance(run, (str, Path)):
+        return run_fit(made, run, start=start, resume=resume)
+    arrays = run if isinstance(run, Mapping) else dict(zip(("x", "y"), run, strict=True))
+    samples = list(samples_of(arrays))
+    if out is not None:
+        return Predictor(run_fit(made, out, start=start, samples=samples))
+    with TemporaryDirectory() as folder:
+        return Predictor(run_fit(made, Path(folder) / "run", start=start, samples=samples))
+
+
+def _recipe(recipe: str | Path | Mapping[str, Any] | Recipe, model: str | None) -> Recipe:
+    if isinstance(recipe, str) and recipe in TASKS:
+        recipe = {"task": {"name": recipe}}
     if isinstance(recipe, Mapping):
         recipe = fill(Recipe, recipe, "recipe")
     elif not isinstance(recipe, Recipe):
         recipe = config.load(recipe)
-    return run_fit(recipe, run, start=start, resume=resume)
+    return recipe if model is None else replace(recipe, encoder={**recipe.encoder, "name": model})

@@ -7,9 +7,10 @@ shape is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from safetensors.torch import save
 from torch import nn
 
 from crnn.config import as_dict, fill, split_name
-from crnn.data.inputs import INPUTS
+from crnn.data.inputs import INPUTS, Kind, Several, restore, restore_several
 from crnn.errors import BundleError, CrnnError, SettingsError
 from crnn.files import write_aside
 from crnn.layers import ConvBlock, zero_padding
@@ -29,20 +30,28 @@ from crnn.registry import pick, suggest
 from crnn.tasks import TASKS
 from crnn.types import Seq
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)
+"""Formats that are read; the first knew one input, which had learned nothing."""
 NAME = "bundle.safetensors"
 
 
 class Net(nn.Module):
-    """An encoder and a task's head. Whatever stands in the padding of the input, the network sees zeros there."""
+    """An encoder and a task's head. Whatever stands in the padding of an input, the network sees zeros there."""
 
     def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
 
-    def forward(self, inputs: Seq) -> Any:
-        x, lengths = inputs
-        return self.head(self.encoder(Seq(zero_padding(x, lengths, axis=1), lengths)))
+    def forward(self, inputs: Any) -> Any:
+        """The head's answer to one ``Seq``, or to a mapping name -> ``Seq`` where the encoder reads several inputs."""
+        several = isinstance(inputs, Mapping)
+        return self.head(self.encoder({k: _clean(seq) for k, seq in inputs.items()} if several else _clean(inputs)))
+
+
+def _clean(seq: Seq) -> Seq:
+    x, lengths = seq
+    return Seq(zero_padding(x, lengths, axis=1), lengths)
 
 
 @dataclass(slots=True)
@@ -61,7 +70,8 @@ class Bundle:
             "format": FORMAT,
             "task": {"name": self.task.name, **as_dict(self.task.settings)},
             "learned": self.task.learned(),
-            "input": {"name": self.kind.spec.kind, **as_dict(self.kind.settings)},
+            **tables_of(self.kind),
+            "seen": self.kind.learned(),
             "encoder": dict(self.encoder),
             "card": self.card,
         }
@@ -76,28 +86,81 @@ class Bundle:
             file.write(save(state, metadata={"crnn": json.dumps(self.description(), ensure_ascii=False)}))
 
 
+def tables_of(kind: Kind) -> dict[str, Any]:
+    """The tables of a recipe that name ``kind``: ``input``, or ``inputs`` where there are several."""
+    if isinstance(kind, Several):
+        return {"inputs": {name: tables_of(part)["input"] for name, part in kind.kinds.items()}}
+    return {"input": {"name": kind.spec.kind, **as_dict(kind.settings)}}
+
+
 def build(
-    task: Any, input: Mapping[str, Any], encoder: Mapping[str, Any], card: Mapping[str, Any] | None = None
+    task: Any, input: Mapping[str, Any] | Kind, encoder: Mapping[str, Any], card: Mapping[str, Any] | None = None
 ) -> Bundle:
-    """A network with fresh weights for ``task``; ``input`` and ``encoder`` are tables of a recipe.
+    """A network with fresh weights for ``task``. ``input`` is a kind of input with what it learned, or the table of a
+    recipe for one that learns nothing; ``encoder`` is a table of a recipe.
 
     Raises ``SettingsError`` where the parts do not fit.
     """
-    kind_name, kind_values = split_name(input, "line")
-    kind_class = pick(kind_name, INPUTS, "kind of input")
-    kind = kind_class(fill(kind_class.Settings, kind_values, "input"))
-    model_name, model_values = split_name(encoder, "crnn")
+    kind = input if isinstance(input, Kind) else restore(input)
+    model_name, model_values = split_name(encoder, task.model)
     model = pick(model_name, MODELS, "model")
     settings = fill(model.Settings, model_values, "encoder")
-    if kind_name not in model.accepts:
+    specs = kind.spec if isinstance(kind.spec, Mapping) else {"": kind.spec}
+    refused = refusal(model_name, type(task), {name: spec.kind for name, spec in specs.items()})
+    if refused is not None:
+        raise refused
+    if kind.view_count > 1 and not task.averages:
         raise SettingsError(
-            f"the model {model_name!r} is asked to read inputs of the kind {kind_name!r}",
-            expected=f"one of its kinds: {', '.join(model.accepts)}",
-            do="Choose another model: crnn models.",
+            f"the kind {specs[next(iter(specs))].kind!r} gives {kind.view_count} views of each sample",
+            expected=f"one view for {task.name}, whose answers cannot be averaged",
+            do="Leave input.views out.",
         )
     network = model(kind.spec, settings)
     net = channels_last(Net(network, task.head(network)))
     return Bundle(net, task, kind, {"name": model_name, **as_dict(settings)}, dict(card or {}))
+
+
+def readable(model: Any, task: Any, names: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Kinds that the class ``model`` can read for the class ``task``, for each of the inputs ``names``, or for the one
+    input ``""`` that has no name."""
+    if not names:
+        return {"": [kind for kind in task.kinds if kind in model.accepts and kind in INPUTS]}
+    branches = getattr(model, "branches", ())
+    if isinstance(branches, Mapping):
+        return {name: [kind for kind in branches.get(name, ()) if kind in INPUTS] for name in names}
+    return {n: [k for k in kinds if k in INPUTS] for n, kinds in zip(names, branches, strict=False)}
+
+
+def refusal(model: str, task: Any, kinds: Mapping[str, str]) -> SettingsError | None:
+    """Why the model ``model`` cannot do the class ``task`` on inputs of these ``kinds``, by name (``""`` is the only
+    one), or ``None`` if it can."""
+    names = [name for name in kinds if name]
+    can = readable(MODELS[model], task, names)
+    for name, kind in kinds.items():
+        if kind in can.get(name, ()):
+            continue
+        if not name and kind in MODELS[model].accepts:
+            return SettingsError(
+                f"the task {task.name!r} is asked of inputs of the kind {kind!r}",
+                expected=f"one of its kinds: {', '.join(k for k in task.kinds if k in INPUTS)}",
+                do="Name another kind of input, or another task.",
+            )
+        asked = f"inputs of the kind {kind!r}" if not name else f"an input {name!r} of the kind {kind!r}"
+        wanted = ", ".join(can.get(name, ())) or ", ".join(MODELS[model].accepts) or "none of that name"
+        return SettingsError(
+            f"the model {model!r} is asked to read {asked}",
+            expected=f"one of its kinds: {wanted}",
+            do="Choose another model: crnn models.",
+        )
+    return None
+
+
+def combinations() -> Iterator[tuple[str, str, str]]:
+    """Every model, kind and task that make sense together, one input each: what ``crnn models`` shows and the tests
+    try."""
+    for model, task in product(MODELS, TASKS):
+        for kind in readable(MODELS[model], TASKS[task])[""]:
+            yield model, kind, task
 
 
 def find(name: str | Path) -> Path:
@@ -134,14 +197,19 @@ def load(name: str | Path) -> Bundle:
     try:
         values = json.loads(metadata["crnn"])
         version = values["format"]
-        if version != FORMAT:
+        if version not in READ:
             raise BundleError(
-                f"has the format {version!r}", expected=f"format {FORMAT}", do="Update crnn or the bundle.", file=path
+                f"has the format {version!r}",
+                expected=f"format {' or '.join(map(str, READ))}",
+                do="Update crnn or the bundle.",
+                file=path,
             )
         task_name, task_values = split_name(values["task"])
         task_class = pick(task_name, TASKS, "task")
         task = task_class.restore(fill(task_class.Settings, task_values, "task"), values["learned"])
-        bundle = build(task, values["input"], values["encoder"], values.get("card"))
+        seen = values.get("seen", {})
+        kind = restore_several(values["inputs"], seen) if "inputs" in values else restore(values["input"], seen)
+        bundle = build(task, kind, values["encoder"], values.get("card"))
     except BundleError:
         raise
     except (CrnnError, KeyError, TypeError, ValueError, AttributeError) as error:

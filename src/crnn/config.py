@@ -4,6 +4,7 @@ A recipe has a table for each noun; ``name`` picks an entry of a registry, the o
 
     [task]      name = "transcribe"   unicode = "NFC"
     [input]     name = "line"         height = 64
+    [inputs.NAME] name = "series"                  instead of [input], where a network sees several things
     [encoder]   name = "crnn"
     [augment]   slant = 0.3
     [train]     epochs = 60
@@ -59,6 +60,15 @@ class DataSettings:
     """Name of the format; auto recognises it."""
     valid_share: Share = 0.1
     """Share of train (whole groups where groups are known) held out when nothing else is given."""
+    group: str | None = None
+    """What must not be in two parts: a table's column (speaker), or a pattern that finds it in a file's name, such as
+    'speaker(\\d+)'."""
+    answer: str | None = None
+    """Column of a table that holds the answer, or several with commas between; otherwise that of a usual name."""
+    folds: Whole = 0
+    """Folds into which the data are dealt, whole groups each; 0 for none."""
+    fold: Count = 1
+    """The fold that is the test part and is not learned from."""
     licence: str = ""
     """Licence of the data, kept in the bundle."""
     source: str = ""
@@ -105,6 +115,7 @@ class Recipe:
 
     task: Mapping[str, Any] = field(default_factory=dict)
     input: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     encoder: Mapping[str, Any] = field(default_factory=dict)
     augment: Mapping[str, Any] = field(default_factory=dict)
     data: DataSettings = DataSettings()
@@ -215,16 +226,19 @@ def assign(table: Mapping[str, Any], assignments: list[str]) -> dict[str, Any]:
     for text in assignments:
         path, equals, raw = text.partition("=")
         keys = path.strip().split(".")
-        if not equals or len(keys) != 2:
+        if not equals or len(keys) < 2:
             raise SettingsError(f"--set {text!r}", expected="TABLE.KEY=VALUE", do="Write: --set encoder.width=32")
         try:
             value = tomllib.loads(f"value = {raw.strip()}")["value"]
         except tomllib.TOMLDecodeError:
             value = raw.strip()
-        part = result.setdefault(keys[0], {})
-        if not isinstance(part, dict):
-            raise SettingsError(f"--set {text!r}", expected="the name of a table", do=suggest(keys[0], result))
-        part[keys[1]] = value
+        part = result
+        for key in keys[:-1]:
+            inner = part.get(key, {})
+            if not isinstance(inner, Mapping):
+                raise SettingsError(f"--set {text!r}", expected="the name of a table", do=suggest(keys[0], result))
+            part[key] = part = dict(inner)
+        part[keys[-1]] = value
     return result
 
 

@@ -8,7 +8,7 @@ seen of the input, so that branches, loops and layers nobody foresaw are describ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
@@ -66,8 +66,9 @@ class Description:
     totals: Totals
 
 
-def describe(network: nn.Module | Bundle, spec: InputSpec, steps: int) -> Description:
-    """The layers of a network (or an encoder alone) for one sample of ``steps`` steps of what ``spec`` says.
+def describe(network: nn.Module | Bundle, spec: InputSpec | Mapping[str, InputSpec], steps: int) -> Description:
+    """The layers of a network (or an encoder alone) for one sample of ``steps`` steps of what ``spec`` says; of several
+    inputs by name, each has so many, and the first is the one whose steps are counted.
 
     Activations and dropout are left out, as is whatever neither holds weights, computes nor changes the shape. A
     layer that loops over time without torch's recurrent modules says so by a class attribute ``recurs = True``.
@@ -75,24 +76,31 @@ def describe(network: nn.Module | Bundle, spec: InputSpec, steps: int) -> Descri
     """
     if steps < 1:
         raise SettingsError(f"steps is {steps}", expected="1 or more", do="Give a usual length: --steps 1000.")
+    specs = spec if isinstance(spec, Mapping) else {"": spec}
     net = network if isinstance(network, nn.Module) else network.net
     weights = next(net.parameters(), torch.zeros(()))
-    x = torch.zeros(
-        1, steps, spec.channels, *spec.space, device=weights.device, dtype=torch.long if spec.vocabulary else None
-    )
-    watch = _Watch(net, x, len(spec.space))
-    watch.run(Seq(x, torch.tensor([steps], device=weights.device)))
+    inputs = {name: _blank(each, steps, weights) for name, each in specs.items()}
+    first = next(iter(inputs.values()))
+    watch = _Watch(net, first.x, first.x.dim() - 3)
+    watch.run(inputs if specs is spec else first)
     rows = tuple(_rows(net, watch))
     tensors = [*net.parameters(), *net.buffers()]
     return Description(
         rows,
         Totals(
-            tuple(x.shape),
+            tuple(first.x.shape),
             sum(row.parameters for row in rows),
             sum(row.multiply_adds for row in rows),
             sum(t.numel() * t.element_size() for t in tensors),
         ),
     )
+
+
+def _blank(spec: InputSpec, steps: int, weights: Tensor) -> Seq:
+    """One empty sample."""
+    kind = torch.long if spec.vocabulary else None
+    x = torch.zeros(1, steps, spec.channels, *spec.space, device=weights.device, dtype=kind)
+    return Seq(x, torch.tensor([steps], device=weights.device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ class _Watch(TorchFunctionMode):
         self.counter = FlopCounterMode(display=False)
         self.open: list[list[int]] = []  # for each module at work: count at its start, count of the modules inside
 
-    def run(self, seq: Seq) -> None:
+    def run(self, inputs: Any) -> None:
         handles = [m.register_forward_pre_hook(self._enter) for m in self.net.modules()]
         handles += [m.register_forward_hook(self._leave) for m in self.net.modules()]
         training = [m for m in self.net.modules() if m.training]
@@ -136,7 +144,7 @@ class _Watch(TorchFunctionMode):
         try:
             # attention by plain products, which torch counts
             with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), self.counter, self:
-                self.net(seq)
+                self.net(inputs)
         finally:
             for handle in handles:
                 handle.remove()

@@ -32,7 +32,11 @@ def fastest(device: str = "cpu") -> Precision:
 
 def channels_last(net: nn.Module) -> nn.Module:
     """``net`` with its filters laid out for the fast convolutions; it takes its activations along."""
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for parameter in net.parameters():
+        if parameter.dim() in (4, 5):
+            layout = torch.channels_last if parameter.dim() == 4 else torch.channels_last_3d
+            parameter.data = parameter.data.contiguous(memory_format=layout)
+    return net
 
 
 def _seconds(net: nn.Module, x: torch.Tensor) -> float:

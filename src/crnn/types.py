@@ -29,8 +29,9 @@ class Region:
 class Sample:
     """One example: ``x`` is what is seen, ``y`` what is to be said of it (``None`` where it is not known).
 
-    A format gives ``x`` as a source (``Path`` or ``Region``); the input kind turns it into a numpy array
-    ``(time, channels, *space)``. ``group`` names what must not cross splits: a writer, a page, a speaker, a patient.
+    A format gives ``x`` as a source (``Path``, ``Region`` or array), or as a mapping name -> source where a network
+    sees several things at once; the input kind turns each into a numpy array ``(time, channels, *space)``. ``group``
+    names what must not cross splits: a writer, a page, a speaker, a patient.
     """
 
     id: str
@@ -52,11 +53,16 @@ class Seq(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Samples brought together: ``inputs`` is one ``Seq``, or several by name where a network sees two things."""
+    """Samples brought together: ``inputs`` is one ``Seq``, or several by name where a network sees two things.
+
+    In testing a sample may be seen in several ``views``: so many rows of ``inputs``, one after the other, belong to
+    each id.
+    """
 
     ids: tuple[str, ...]
     inputs: Any
     targets: Any = None
+    views: int = 1
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -64,7 +70,7 @@ class Batch:
     def to(self, device: Any, **options: Any) -> Batch:
         """The same on another device."""
         inputs, targets = (_to(part, device, **options) for part in (self.inputs, self.targets))
-        return Batch(self.ids, inputs, targets)
+        return Batch(self.ids, inputs, targets, self.views)
 
 
 def _to(part: Any, device: Any, **options: Any) -> Any:

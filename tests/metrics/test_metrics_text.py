@@ -181,7 +181,7 @@ def test_groups_without_a_name_are_lines_of_their_own() -> None:
 def test_blocks_of_resamples_do_not_change_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     errors, totals = np.arange(50) % 7, np.full(50, 30)
     whole = interval(errors, totals)
-    monkeypatch.setattr("crnn.metrics.text.DRAWN_AT_ONCE", 50 * 7)
+    monkeypatch.setattr("crnn.metrics.interval.DRAWN_AT_ONCE", 50 * 7)
     assert interval(errors, totals) == whole
 
 

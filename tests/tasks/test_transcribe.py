@@ -47,6 +47,10 @@ def batch(texts: list[list[int]], widths: list[int] | None = None) -> Batch:
     return Batch(tuple(str(i) for i in range(len(texts))), inputs, pad([np.array(t, np.int64) for t in texts]))
 
 
+def read(truth: str, text: str) -> tuple[str, Prediction]:
+    return truth, Prediction("a.png", text, 1.0)
+
+
 def likelihood(log_probs: Tensor, numbers: list[int]) -> float:
     """The sum of the probabilities of all paths that collapse to ``numbers``."""
     steps, outputs = log_probs.shape
@@ -210,19 +214,19 @@ def test_figures_rows_and_baselines() -> None:
     made = task()
     samples = [Sample("1", None, " ab\n"), Sample("2", None, "b"), Sample("3", None)]
     assert [made.truth(s) for s in samples] == ["ab", "b", None]
-    assert made.score([("ab", "ab"), ("b", "a")])["cer"] == pytest.approx(1 / 3)
+    assert made.score([read("ab", "ab"), read("b", "a")])["cer"] == pytest.approx(1 / 3)
     row = made.row("ab", Prediction("1", "b", 0.5))
     assert (row["id"], row["truth"], row["read"], row["errors"], row["cer"]) == ("1", "ab", "b", 1, 0.5)
     assert made.baselines(samples[:2]) == {"says nothing": {"cer": 1.0, "wer": 1.0}}
     assert made.say({"cer": 0.0123, "wer": 0.5}) == "CER 1.23 %  WER 50.00 %"
-    assert made.best == ("cer", min) and set(made.figures) <= set(made.score([("ab", "ab")]))
+    assert made.best == ("cer", min) and set(made.figures) <= set(made.score([read("ab", "ab")]))
 
 
 def test_diagnose_tells_what_has_plainly_not_been_learned() -> None:
-    assert "writes nothing for any line" in str(task().diagnose([("ab", ""), ("b", "")]))
-    assert "writes 'a' for every line" in str(task().diagnose([("ab", "a"), ("b", "a")]))
-    assert task().diagnose([("ab", "a"), ("b", "b")]) is None
-    assert task().diagnose([("ab", "ab"), ("ab", "ab")]) is None, "all lines may be the same"
+    assert "writes nothing for any line" in str(task().diagnose([read("ab", ""), read("b", "")]))
+    assert "writes 'a' for every line" in str(task().diagnose([read("ab", "a"), read("b", "a")]))
+    assert task().diagnose([read("ab", "a"), read("b", "b")]) is None
+    assert task().diagnose([read("ab", "ab"), read("ab", "ab")]) is None, "all lines may be the same"
 
 
 def test_show_has_truth_and_reading() -> None:

@@ -32,7 +32,9 @@ HEADINGS = {
 
 
 def check(
-    recipe: Annotated[str | None, Parameter(help="A recipe (.toml) or a task, such as transcribe.")] = None,
+    recipe: Annotated[
+        str | None, Parameter(help="A recipe (.toml) or a task, transcribe, classify, tag or regress.")
+    ] = None,
     data: Data = None,
     *,
     model: Model = None,
@@ -43,9 +45,10 @@ def check(
     settings: Settings = None,
     others: DataOptions = None,  # type: ignore[valid-type]
 ) -> int:
-    """Look at data before training: unreadable files, odd letters, wrong pairs, doubles, leaks between splits.
+    """Look at data before training: unreadable files, odd answers, wrong pairs, doubles, leaks between splits.
 
     crnn check transcribe lines/
+    crnn check classify pictures/
     crnn check recipes/transcribe-handwriting.toml lines/ --all --out findings.jsonl
     """
     made = recipe_of(recipe, data=data, model=model, settings=settings, train=None, others=others)

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Any, get_type_hints
 
-from cyclopts import Group, Parameter
+from cyclopts import Group as Heading
+from cyclopts import Parameter
 from rich.console import Console
 
 from crnn import config
@@ -26,7 +27,7 @@ def options_of(cls: type, skip: tuple[str, ...] = ()) -> Any:
             fields.append((f.name, Annotated[hints[f.name] | None, text], dataclasses.field(default=None)))
     made = dataclasses.make_dataclass(f"{cls.__name__}Options", fields, kw_only=True, frozen=True)
     made.__module__ = __name__  # cyclopts takes a class of the standard library for a plain value
-    return Annotated[made | None, Parameter(name="*", group=Group((cls.__doc__ or "").split("\n")[0].rstrip(".")))]
+    return Annotated[made | None, Parameter(name="*", group=Heading((cls.__doc__ or "").split("\n")[0].rstrip(".")))]
 
 
 TrainOptions = options_of(TrainSettings)
@@ -38,7 +39,13 @@ Settings = Annotated[
     list[str] | None,
     Parameter(name="--set", negative="", help="Any value of a recipe: TABLE.KEY=VALUE, such as encoder.hidden=128."),
 ]
-Format = Annotated[str, Parameter(help="Format of the data: auto, pairs, table, page, alto, pictures.")]
+Format = Annotated[
+    str, Parameter(help="Format of the data: auto, pairs, table, page, alto, folders, npz, pictures, files.")
+]
+Group = Annotated[
+    str | None, Parameter(help="What must not be in two parts: a column, or a pattern found in the files' names.")
+]
+Answer = Annotated[str | None, Parameter(help="Column of a table that holds the answer.")]
 
 BatchSize = Annotated[int, Parameter(help="Samples in a batch.")]
 Arithmetic = Annotated[Precision, Parameter(help="Number format of the arithmetic.")]

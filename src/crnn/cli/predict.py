@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as _json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,27 +23,32 @@ def predict(
     *,
     out: Annotated[
         Path | None,
-        Parameter(help="Write the answers: .txt, .jsonl, .csv, or a folder for PAGE and ALTO files. [default: print]"),
+        Parameter(
+            help="Write the answers: .jsonl, .csv, .txt (texts), or a folder for PAGE and ALTO files. [default: print]"
+        ),
     ] = None,
-    json: Annotated[bool, Parameter(help="Print JSON lines: text, score, letters' places.", negative="")] = False,
-    csv: Annotated[bool, Parameter(help="Print CSV: file, text, score.", negative="")] = False,
+    json: Annotated[bool, Parameter(help="Print JSON lines: the answer, its score, its parts.", negative="")] = False,
+    top: Annotated[int, Parameter(help="Labels to print for each file, the likeliest first.")] = 1,
+    csv: Annotated[bool, Parameter(help="Print CSV: file, answer, score.", negative="")] = False,
     format: Format = "auto",
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
     threads: Threads = 0,
 ) -> int:
-    """Answer for files: pictures, folders of them, tables, PAGE and ALTO pages.
+    """Answer for files: pictures, recordings, folders of them, tables, PAGE and ALTO pages.
 
     crnn predict zoo:typewritten scans/*.png
+    crnn predict runs/animals photo.jpg --top 3
     crnn predict runs/mine page.xml --out read/
     find . -name '*.png' | crnn predict runs/mine - --csv > texts.csv
     """
     from crnn.deploy.predict import Predictor
+    from crnn.train.prepare import asked
 
     use_threads(threads)
     console = Console(stderr=True)
     predictor = Predictor(bundle, precision=precision, batch_size=batch_size)
-    job = _Job(sources, format)
+    job = _Job(sources, format, asked(predictor))
     answers = job.answers(predictor)
     if out is not None and out.suffix:
         predictor.task.write(answers, out)
@@ -51,7 +56,7 @@ def predict(
         job.write_pages(list(answers), out)
     else:
         for answer in answers:
-            sys.stdout.write(_line(answer, json, csv))
+            sys.stdout.write(_line(predictor.task, answer, "json" if json else "csv" if csv else "", top))
             sys.stdout.flush()
     say_left_out(console, job.left_out, most=10)
     return 1 if job.left_out else 0
@@ -60,8 +65,8 @@ def predict(
 class _Job:
     """The samples of a command, and what had to be left out of them."""
 
-    def __init__(self, sources: list[str], format: str) -> None:
-        self.sources, self.format = sources, format
+    def __init__(self, sources: list[str], format: str, asked: Any) -> None:
+        self.sources, self.format, self.asked = sources, format, asked
         self.left_out: list[Any] = []
 
     def samples(self) -> Iterator[Any]:
@@ -72,7 +77,7 @@ class _Job:
         for name in names:
             try:
                 folder = Path(name) if Path(name).is_dir() else Path(name).parent
-                for sample in open_data(name, self.format, self.left_out):
+                for sample in open_data(name, self.format, self.left_out, asked=self.asked):
                     yield replace(sample, id=str(folder / sample.id))
             except CrnnError as error:
                 self.left_out.append(error)
@@ -110,16 +115,19 @@ class _Job:
                 self.left_out.append(error)
 
 
-def _line(answer: Any, as_json: bool, as_csv: bool) -> str:
-    if as_json:
-        row = {"id": answer.id, "text": answer.value, "score": round(answer.score, 4)}
-        row["letters"] = [asdict(part) for part in answer.parts]
-        return _json.dumps(row, ensure_ascii=False) + "\n"
-    if as_csv:
+def _line(task: Any, answer: Any, kind: str, top: int) -> str:
+    """An answer as it is printed: JSON, CSV or for people."""
+    if kind == "json":
+        short = _json.loads(_json.dumps(task.plain(answer, top=top)), parse_float=lambda text: round(float(text), 4))
+        return _json.dumps(short, ensure_ascii=False) + "\n"
+    if kind == "csv":
         import csv
         import io
 
+        from crnn.tasks import cell, columns_of
+
+        row = task.plain(answer, top=top)
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow([answer.id, answer.value, f"{answer.score:.4f}"])
+        csv.writer(text, lineterminator="\n").writerow([cell(row[name]) for name in columns_of(row)])
         return text.getvalue()
-    return f"{answer.id}\t{answer.value}\t{answer.score:.2f}\n"
+    return task.line(answer, top=top) + "\n"

@@ -27,25 +27,42 @@ ROOM_FOR_NAMES = 110  # columns of a screen
 Screen = Annotated[Console | None, Parameter(parse=False)]
 
 
-def models(console: Screen = None) -> None:
-    """The encoders there are, with what they read and their size."""
+def models(
+    *,
+    kind: Annotated[str | None, Parameter(help="Only what reads this kind of input.")] = None,
+    task: Annotated[str | None, Parameter(help="Only what can do this task.")] = None,
+    console: Screen = None,
+) -> None:
+    """The encoders there are, with what they read, for which tasks, and their size."""
     import torch
 
+    from crnn.bundle import combinations
+    from crnn.data.inputs import INPUTS
     from crnn.models import MODELS
+    from crnn.registry import pick
+    from crnn.tasks import TASKS
 
+    for given, known, what in ((kind, INPUTS, "kind of input"), (task, TASKS, "task")):
+        if given is not None:
+            pick(given, known, what)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, caption_justify="left")
     table.caption = f"Parameters with {OUTPUTS} outputs, at the height of input that the model was made for."
     table.add_column("model", no_wrap=True)
     table.add_column("reads")
     table.add_column("height", justify="right")
     table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("for")
     table.add_column("")
     for name, model in MODELS.items():
+        able = [(k, t) for m, k, t in combinations() if m == name and kind in (None, k) and task in (None, t)]
+        if not able:
+            continue
         with torch.device("meta"):  # sizes without numbers
             net = _fresh(name).net
         parameters = sum(p.numel() for p in net.parameters())
+        kinds, tasks = (", ".join(dict.fromkeys(names)) for names in zip(*able, strict=True))
         height = str(getattr(model, "height", ""))
-        table.add_row(name, ", ".join(model.accepts), height, f"{parameters:,}", _summary(name))
+        table.add_row(name, kinds, height, f"{parameters:,}", tasks, _summary(name))
     (console or Console()).print(table)
 
 
@@ -53,8 +70,10 @@ def show(
     name: Annotated[str, Parameter(help="A model, a run folder, a .safetensors file or zoo:NAME.")],
     /,
     *,
+    task: Annotated[str | None, Parameter(help="Task whose head it has. [default: the first that makes sense]")] = None,
+    kind: Annotated[str | None, Parameter(help="Kind of input. [default: the first that it reads]")] = None,
     height: Annotated[int | None, Parameter(help="Height of the input. [default: what the model was made for]")] = None,
-    outputs: Annotated[int, Parameter(help="Outputs of the head, the blank among them.")] = OUTPUTS,
+    outputs: Annotated[int, Parameter(help="Outputs of the head: letters and the blank, or classes.")] = OUTPUTS,
     steps: Annotated[int, Parameter(help="Time steps of a typical input: columns of a line.")] = 1000,
     svg: Annotated[Path | None, Parameter(help="Write a drawing of the network.")] = None,
     settings: Settings = None,
@@ -72,10 +91,10 @@ def show(
 
     console = console or Console()
     if name in MODELS:
-        bundle = _fresh(name, height=height, outputs=outputs, settings=settings)
+        bundle = _fresh(name, task=task, kind=kind, height=height, outputs=outputs, settings=settings)
         facts = {"model": _summary(name), **_values(bundle.encoder)}
     else:
-        bundle = _trained(name, fixed=height is None and outputs == OUTPUTS and not settings)
+        bundle = _trained(name, fixed=task is kind is height is None and outputs == OUTPUTS and not settings)
         facts = _card(bundle)
     description = describe(bundle, bundle.kind.spec, steps)
     console.print(name, style="bold", markup=False, highlight=False)
@@ -88,13 +107,20 @@ def show(
 
 
 def _fresh(
-    name: str, *, height: int | None = None, outputs: int = OUTPUTS, settings: list[str] | None = None
+    name: str,
+    *,
+    task: str | None = None,
+    kind: str | None = None,
+    height: int | None = None,
+    outputs: int = OUTPUTS,
+    settings: list[str] | None = None,
 ) -> Bundle:
-    """The model ``name`` with the transcriber's head for that many outputs."""
-    from crnn.bundle import build
+    """The model ``name`` with the head of ``task`` for that many outputs, on inputs of ``kind``."""
+    from crnn.bundle import build, combinations
     from crnn.config import assign
     from crnn.models import MODELS
-    from crnn.tasks.transcribe import Transcribe
+    from crnn.registry import pick
+    from crnn.tasks import TASKS
 
     if not 2 <= outputs <= MOST_OUTPUTS:
         raise SettingsError(
@@ -103,7 +129,10 @@ def _fresh(
             do="Give the number of letters and one more.",
         )
     model = MODELS[name]
-    tables: dict[str, Any] = {"encoder": {"name": name}, "input": {"name": model.accepts[0]}}
+    able = [(k, t) for m, k, t in combinations() if m == name]
+    kind = kind or next((k for k, t in able if task in (None, t)), model.accepts[0])
+    task = task or next((t for k, t in able if k == kind), "classify")
+    tables: dict[str, Any] = {"encoder": {"name": name}, "input": {"name": kind}}
     height = getattr(model, "height", None) if height is None else height
     if height is not None:
         tables["input"]["height"] = height
@@ -114,8 +143,8 @@ def _fresh(
     if tables["encoder"]["name"] != name:
         other = tables["encoder"]["name"]
         raise SettingsError(f"--set encoder.name={other}", expected=f"settings of {name}", do=f"Use: crnn show {other}")
-    letters = "".join(chr(0x10000 + i) for i in range(outputs - 1))
-    return build(Transcribe.restore(Transcribe.Settings(), {"letters": letters}), tables["input"], tables["encoder"])
+    task_class = pick(task, TASKS, "task")
+    return build(task_class.blank(task_class.Settings(), outputs), tables["input"], tables["encoder"])
 
 
 def _trained(name: str, *, fixed: bool) -> Bundle:
@@ -131,7 +160,7 @@ def _trained(name: str, *, fixed: bool) -> Bundle:
     if not fixed:
         raise SettingsError(
             f"{name} is a trained network, whose sizes are fixed",
-            expected="no --height, --outputs or --set",
+            expected="no --task, --kind, --height, --outputs or --set",
             do="Leave them out, or show the model: crnn models.",
         )
     return load(name)
@@ -150,8 +179,7 @@ def _card(bundle: Bundle) -> dict[str, str]:
     card = dict(bundle.card)
     facts = {"model": f"{bundle.encoder['name']}: {_summary(bundle.encoder['name'])}", **_values(bundle.encoder)}
     facts["task"] = bundle.task.name
-    if (alphabet := getattr(bundle.task, "alphabet", None)) is not None:
-        facts["alphabet"] = f"{len(alphabet):,} letters, {alphabet.unicode}, {alphabet.direction}"
+    facts |= bundle.task.facts()
     figures = card.get("valid") or {}
     if figures:
         text = bundle.task.say(figures) if set(bundle.task.figures) <= set(figures) else _join(figures)

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from crnn.cli.options import Arithmetic, BatchSize, Format, Threads, say_left_out
+from crnn.cli.options import Answer, Arithmetic, BatchSize, Format, Group, Threads, say_left_out
 from crnn.cli.options import threads as use_threads
+from crnn.config import DataSettings
 from crnn.errors import CrnnError, DataError, SettingsError
 
 
@@ -27,39 +28,37 @@ def test(
         str | None, Parameter(help="Part of the data: train, valid or test. [default: test where there is one]")
     ] = None,
     format: Format = "auto",
+    group: Group = None,
+    answer: Answer = None,
     json: Annotated[Path | None, Parameter(help="Write the figures as a results file.")] = None,
     html: Annotated[Path | None, Parameter(help="Write a page with the worst samples first.")] = None,
     name: Annotated[str | None, Parameter(help="Name of the results. [default: the JSON file's]")] = None,
     baseline: Annotated[
         list[str] | None,
-        Parameter(help="Answers of another program to stand in the table: NAME=FILE.jsonl (id, text).", negative=""),
+        Parameter(help="Answers of another program to stand in the table: NAME=FILE.jsonl (id, answer).", negative=""),
     ] = None,
-    predictions: Annotated[Path | None, Parameter(help="Write each answer: .txt, .jsonl or .csv.")] = None,
+    predictions: Annotated[Path | None, Parameter(help="Write each answer: .jsonl, .csv or .txt (texts).")] = None,
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
     threads: Threads = 0,
 ) -> int:
-    """Test a bundle: error rates with 95 % intervals, a JSON of results, a page with the worst samples first.
+    """Test a bundle: its figures with 95 % intervals, a JSON of results, a page with the worst samples first.
+
+    Of data that were dealt into folds for training, the fold that was not learned from is tested.
 
     crnn test runs/mine lines-test/ --html report.html
     crnn test zoo:typewritten pages/ --json results/mine.json
     """
-    from crnn.data.formats import open_data
     from crnn.deploy.predict import Predictor
     from crnn.train.evaluate import evaluate, write_page
+    from crnn.train.prepare import held_back
 
     use_threads(threads)
     console = Console(stderr=True)
     predictor = Predictor(bundle, precision=precision, batch_size=batch_size)
     left_out: list[CrnnError] = []
-    samples = open_data(data, format, left_out)
-    splits = {s.split for s in samples}
-    part = split or ("test" if "test" in splits else None)
-    if part is not None:
-        samples = [s for s in samples if s.split == part]
-        if not samples:
-            found = ", ".join(sorted(map(str, splits)))
-            raise DataError(f"has no split {part!r} (it has {found})", expected="a split", do="Name one.", file=data)
+    settings = DataSettings(train=data, format=format, group=group, answer=answer)
+    samples, part = held_back(predictor, settings, left_out, split=split)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         row = bar.add_task("testing", total=len(samples))
         others = dict(read_answers(text) for text in baseline or [])
@@ -81,16 +80,18 @@ def test(
     return 0
 
 
-def read_answers(text: str) -> tuple[str, dict[str, str]]:
+def read_answers(text: str) -> tuple[str, dict[str, Any]]:
     """``NAME=FILE.jsonl`` as the name and the answers by id."""
     name, equals, file = text.partition("=")
-    expected = "NAME=FILE, a file of JSON lines with id and text"
+    expected = "NAME=FILE, a file of JSON lines with id and answer"
     if not equals:
         raise SettingsError(f"--baseline {text!r}", expected=expected, do="Write: --baseline tesseract=texts.jsonl")
     try:
         rows = [_json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
-        return name, {str(row["id"]): str(row["text"]) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return name, {
+            str(row["id"]): next(row[k] for k in ("answer", "text", "label", "value") if k in row) for row in rows
+        }
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise DataError(f"cannot be read ({error})", expected=expected, do="Mend the file.", file=file) from error
 
 

@@ -12,7 +12,9 @@ from crnn.cli.options import Data, DataOptions, Model, Settings, TrainOptions, r
 
 
 def train(
-    recipe: Annotated[str | None, Parameter(help="A recipe (.toml) or a task, such as transcribe.")] = None,
+    recipe: Annotated[
+        str | None, Parameter(help="A recipe (.toml) or a task, transcribe, classify, tag or regress.")
+    ] = None,
     *,
     data: Data = None,
     model: Model = None,
@@ -26,6 +28,7 @@ def train(
     """Train a network on your data and keep its best bundle.
 
     crnn train transcribe --data lines/ --out runs/mine
+    crnn train classify --data pictures/ --set encoder.hidden=64
     crnn train recipes/transcribe-handwriting.toml --data lines/ --epochs 20
     crnn train --resume runs/mine
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +34,20 @@ class Loaded:
         return self if self.batch is None else Loaded(self.batch.to(device, **options), self.left_out)
 
 
+def gather(parts: Sequence[Any]) -> Any:
+    """Inputs or targets of samples brought together: arrays are padded to a ``Seq``, numbers and tuples of them become
+    a tensor ``(batch, ...)``, and mappings stay mappings."""
+    first = parts[0]
+    if isinstance(first, Mapping):
+        return {name: gather([part[name] for part in parts]) for name in first}
+    return pad(parts) if isinstance(first, np.ndarray) else torch.tensor(parts)
+
+
 def collate(samples: Sequence[Sample | CrnnError]) -> Loaded:
-    """One ``Batch``; targets are padded like inputs, or ``None`` if no sample has any."""
+    """One ``Batch``; there are no targets if a sample has none."""
     good = [s for s in samples if isinstance(s, Sample)]
     left_out = tuple(s for s in samples if isinstance(s, CrnnError))
     if not good:
         return Loaded(None, left_out)
-    targets = None if any(s.y is None for s in good) else pad([s.y for s in good])
-    return Loaded(Batch(tuple(s.id for s in good), pad([s.x for s in good]), targets), left_out)
+    targets = None if any(s.y is None for s in good) else gather([s.y for s in good])
+    return Loaded(Batch(tuple(s.id for s in good), gather([s.x for s in good]), targets), left_out)

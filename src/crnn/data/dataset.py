@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +33,7 @@ class Samples(Dataset):
     ) -> None:
         self.samples, self.kind, self.task = samples, kind, task
         self.augment, self.seed = augment, seed
-        self._cache: dict[int, np.ndarray] = {}
+        self._cache: dict[int, tuple[Any, float]] = {}
         self._room = cache_mb << 20
 
     def __len__(self) -> int:
@@ -43,21 +43,33 @@ class Samples(Dataset):
         epoch, i = key
         sample = self.samples[i]
         try:
-            x = self._decode(i)
+            x, scale = self._decode(i)
+            y = sample.y
+            moving = self.task.along(y, self._steps(x), scale) if self.task.aligned and y is not None else None
             if self.augment is not None:
-                x = self.augment(x, random_of(self.seed, epoch, sample.id))
-            return self.task.encode(replace(sample, x=self.kind.finish(x)))
+                x, moved = self.kind.vary(x, moving, self.augment, random_of(self.seed, epoch, sample.id))
+            else:
+                x, moved = self.kind.plain(x, moving)
+            return self.task.encode(replace(sample, x=self.kind.finish(x), y=y if moving is None else moved))
         except CrnnError as error:
             return error
 
-    def _decode(self, i: int) -> np.ndarray:
+    def _steps(self, x: Any) -> int:
+        """Steps of what was decoded."""
+        kind = self.kind
+        if isinstance(x, Mapping):
+            x, kind = x[kind.first], kind.kinds[kind.first]
+        return x.shape[kind.time]
+
+    def _decode(self, i: int) -> tuple[Any, float]:
         if i in self._cache:
             return self._cache[i]
-        x = self.kind.decode(self.samples[i].x)
-        if x.nbytes <= self._room:
-            self._room -= x.nbytes
-            self._cache[i] = x
-        return x
+        x, scale = self.kind.decode_scaled(self.samples[i].x)
+        size = sum(part.nbytes for part in (x.values() if isinstance(x, Mapping) else [x]))
+        if size <= self._room:
+            self._room -= size
+            self._cache[i] = x, scale
+        return x, scale
 
 
 def random_of(seed: int, epoch: int, sample: str) -> np.random.Generator:

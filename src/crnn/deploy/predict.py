@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -15,13 +15,13 @@ import torch
 
 from crnn.bundle import Bundle, fold, load
 from crnn.config import Precision
-from crnn.data.collate import pad
+from crnn.data.collate import gather
 from crnn.errors import CrnnError
 from crnn.precision import autocast, resolve
 from crnn.types import Batch, Prediction, Region, Sample
 
 Source = Path | Region | np.ndarray | Any
-"""What can be read: a path, a part of a page, an array or a picture of Pillow's."""
+"""What can be read: a path, a part of a page, an array, a picture of Pillow's, or several by name."""
 Answer = Prediction | CrnnError
 
 
@@ -55,12 +55,12 @@ class Predictor:
         self.batch_size = batch_size
 
     def __call__(self, source: Any) -> Any:
-        """The ``Prediction`` of one ``Source`` (or path as text), or a list of them for a list.
+        """The ``Prediction`` of one ``Source`` (or path as text, or mapping of several), or a list of them for a list.
 
         Raises the error of the first that cannot be read.
         """
         many = isinstance(source, (list, tuple))
-        samples = [_sample(s) for s in (source if many else [source])]
+        samples = [self._sample(s) for s in (source if many else [source])]
         answers = list(self.stream(samples)) if len(samples) > 1 else self._answer(samples)
         for answer in answers:
             if isinstance(answer, CrnnError):
@@ -68,7 +68,7 @@ class Predictor:
         return answers if many else answers[0]
 
     def stream(self, samples: Iterable[Sample]) -> Iterator[Answer]:
-        """An answer for each sample, in order. Places of parts are in pixels of the source."""
+        """An answer for each sample, in order. Places of parts are in pixels, seconds or steps of the source."""
         samples = iter(samples)
         threads = torch.get_num_threads() if self.device == "cpu" else 1
         windows: deque[_Window] = deque()
@@ -83,25 +83,35 @@ class Predictor:
         finally:
             torch.set_num_threads(threads)
 
+    def _sample(self, source: Any) -> Sample:
+        if isinstance(source, Sample):
+            return source
+        if isinstance(source, Mapping):
+            kinds = getattr(self.kind, "kinds", {})
+            text = {k: kinds[k].source(v) for k, v in source.items() if k in kinds and isinstance(v, str)}
+            return Sample("sample", {**source, **text})
+        given = self.kind.source(source) if isinstance(source, str) else source
+        return Sample(str(given) if isinstance(given, (Path, str)) else "array", given)
+
     def _answer(self, samples: Sequence[Sample]) -> list[Answer]:
         """The answers of one batch."""
         read = [self._read(sample) for sample in samples]
         good = [i for i, r in enumerate(read) if not isinstance(r, CrnnError)]
         answers: list[Any] = list(read)
         if good:
-            inputs = pad([read[i][0] for i in good])  # type: ignore[index]
-            batch = Batch(tuple(samples[i].id for i in good), inputs).to(self.device)
+            inputs = gather([view for i in good for view in read[i][0]])  # type: ignore[index]
+            batch = Batch(tuple(samples[i].id for i in good), inputs, views=self.kind.view_count).to(self.device)
             with torch.inference_mode(), autocast(self.precision, self.device):
                 predictions = self.task.predict(self.net, batch)
             for i, prediction in zip(good, predictions, strict=True):
                 answers[i] = _in_source(prediction, read[i][1])  # type: ignore[index]
         return answers
 
-    def _read(self, sample: Sample) -> tuple[np.ndarray, float] | CrnnError:
-        """The input of one sample, and how many of its columns one pixel of the source became."""
+    def _read(self, sample: Sample) -> tuple[list[Any], float] | CrnnError:
+        """The views of one sample, and how many of its steps one unit of the source became."""
         try:
             x, scale = self.kind.decode_scaled(sample.x)
-            return self.kind.finish(x), scale
+            return [self.kind.finish(view) for view in self.kind.views(x)], scale
         except CrnnError as error:
             return error
 
@@ -135,14 +145,7 @@ def _steps(predictor: Predictor, sample: Sample) -> int:
         return 0
 
 
-def _sample(source: str | Source) -> Sample:
-    if isinstance(source, Sample):
-        return source
-    path = Path(source) if isinstance(source, str) else source
-    return Sample(str(path) if isinstance(path, Path) else "array", path)
-
-
 def _in_source(prediction: Prediction, scale: float) -> Prediction:
-    """Places in pixels of the source, of which one is ``scale`` columns of the input."""
+    """Places in units of the source, of which one is ``scale`` steps of the input."""
     parts = tuple(replace(p, start=p.start / scale, stop=p.stop / scale) for p in prediction.parts)
     return replace(prediction, parts=parts)

@@ -10,23 +10,19 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
 from typing import Literal, TypeAlias
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from crnn.errors import DataError
+from crnn.metrics.interval import interval
 
 Pair: TypeAlias = tuple[str, str]
 """Truth, and what was read."""
 Kind: TypeAlias = Literal["equal", "missing", "extra", "wrong"]
 KINDS: dict[str, Kind] = {"equal": "equal", "delete": "missing", "insert": "extra", "replace": "wrong"}
 
-RESAMPLES = 1000
-CONFIDENCE = 0.95
-DRAWN_AT_ONCE = 2_000_000
 DOUBLE = re.compile(r"(\S)\1+")
 
 FIGURES: dict[str, tuple[str, str, str]] = {
@@ -153,48 +149,6 @@ def score(pairs: Sequence[Pair], groups: Sequence[Hashable] | None = None, seed:
     result["double_errors"] = rate("double_errors", "doubles")
     result["cer_nocase"] = rate("errors_nocase", "letters_nocase")
     return result
-
-
-def interval(
-    errors: np.ndarray, totals: np.ndarray, groups: Sequence[Hashable] | None = None, seed: int = 0
-) -> tuple[float, float]:
-    """95 % bootstrap interval of ``errors.sum() / totals.sum()``, both ``(lines,)``.
-
-    Whole groups are drawn, since lines of one writer are alike; ``None`` is a group of one line. Where all lines are
-    of one group, lines are drawn, and the interval speaks of that writer only. The percentiles are widened for few
-    groups as Student's t is against the normal distribution (Hesterberg 2015, "What Teachers Should Know About the
-    Bootstrap", section 5.2); below about ten groups the interval still is too narrow. Same seed, same interval.
-    """
-    units = np.stack([errors, totals], axis=1).astype(np.float64)
-    if groups is not None:
-        assert len(groups) == len(units), "one group for each line"
-        index: dict[Hashable, int] = {}
-        keys = [("line", i) if group is None else ("group", group) for i, group in enumerate(groups)]
-        member = np.array([index.setdefault(key, len(index)) for key in keys])
-        if len(index) > 1:
-            units = np.stack([np.bincount(member, weights=column) for column in units.T], axis=1)
-    count = len(units)
-    random = np.random.default_rng(seed)
-    rates = []
-    block = max(1, DRAWN_AT_ONCE // count)
-    for start in range(0, RESAMPLES, block):
-        drawn = random.integers(count, size=(min(block, RESAMPLES - start), count))
-        bad, of = units[drawn].sum(axis=1).T
-        rates.append(bad / np.maximum(1, of))
-    tail = _tail(count)
-    low, high = np.quantile(np.concatenate(rates), [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _tail(count: int) -> float:
-    """Share of resamples to cut off at each side, for ``count`` groups."""
-    normal = NormalDist()
-    z, free = normal.inv_cdf((1 + CONFIDENCE) / 2), count - 1
-    if free < 1:
-        return (1 - CONFIDENCE) / 2
-    # Student's t from the normal quantile (Abramowitz and Stegun 26.7.5)
-    t = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
-    return normal.cdf(-t * sqrt(count / free))
 
 
 COLUMNS = (

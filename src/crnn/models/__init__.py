@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from torch import Tensor
 
+from crnn.models.cascade import Cascade
 from crnn.models.crnn import CRNN
 from crnn.models.crnn_htr import CRNNHTR
 from crnn.models.crnn_vgg import CRNNVGG
@@ -14,6 +16,7 @@ from crnn.models.renet import ReNetReader
 from crnn.types import Features, Level, Seq
 
 MODELS: dict[str, Any] = {
+    "cascade": Cascade,
     "crnn": CRNN,
     "crnn_vgg": CRNNVGG,
     "crnn_htr": CRNNHTR,
@@ -27,8 +30,13 @@ class Encoder(Protocol):
 
     accepts: tuple[str, ...]
     """Kinds of input that it can read."""
+    branches: tuple[tuple[str, ...], ...] | Mapping[str, tuple[str, ...]]
+    """Only where it can read several inputs: the kinds of each, in their order or by the names that they must have. It
+    is then built of a mapping name -> ``InputSpec`` and given a mapping name -> ``Seq``; steps are the first's."""
+    pooling: str
+    """How its steps are best made one, if there is a best: mean, max, last, attention."""
     height: int
-    """Height of the pictures that it was made for (readers of pictures only)."""
+    """Height of the pictures that it was made for (readers of lines only)."""
     levels: tuple[Level, ...]
     """What comes out, fine to coarse."""
 

@@ -6,8 +6,6 @@ all ways to write the text in that many steps, so no one has to say where a lett
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,13 +16,15 @@ from torch import Tensor, nn
 
 from crnn.decode.ctc_greedy import greedy
 from crnn.errors import DataError, SettingsError
-from crnn.files import write_aside
 from crnn.findings import Doubts, Seen
 from crnn.metrics import text as text_metrics
 from crnn.tasks import _text_doubts
+from crnn.tasks._common import Common, write_rows
 from crnn.tasks._line_html import NOTE, line_html
 from crnn.text import BLANK, Alphabet, Direction, Unicode, steps_needed
 from crnn.types import Batch, Part, Prediction, Sample, Seq
+
+Pair = tuple[str, Prediction]
 
 
 class CTCHead(nn.Module):
@@ -43,10 +43,13 @@ def _alphabet(settings: Transcribe.Settings, letters: Iterable[str]) -> Alphabet
     return Alphabet(tuple(letters), settings.unicode, settings.direction, settings.alike)
 
 
-class Transcribe:
+class Transcribe(Common):
     """Text for each sample; knows the alphabet."""
 
     name = "transcribe"
+    answer = "text"
+    kinds = ("line", "sound")
+    model = "crnn"
     best = ("cer", min)
     figures = ("cer", "wer")
 
@@ -73,11 +76,20 @@ class Transcribe:
         return cls(settings, _alphabet(settings, "").learn(texts))
 
     @classmethod
+    def blank(cls, settings: Settings, outputs: int) -> Transcribe:
+        """A task with letters that mean nothing, for a network of ``outputs`` outputs without data."""
+        return cls(settings, _alphabet(settings, (chr(0x10000 + i) for i in range(outputs - 1))))
+
+    @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Transcribe:
         return cls(settings, _alphabet(settings, learned["letters"]))
 
     def learned(self) -> dict[str, Any]:
         return {"letters": "".join(self.alphabet.letters)}
+
+    def facts(self) -> dict[str, str]:
+        a = self.alphabet
+        return {"alphabet": f"{len(a):,} letters, {a.unicode}, {a.direction}"}
 
     def extend(self, samples: Sequence[Sample]) -> Transcribe:
         """This task with the new letters of ``samples``, for fine-tuning."""
@@ -166,11 +178,11 @@ class Transcribe:
     # figures
 
     def truth(self, sample: Sample) -> str | None:
-        return None if sample.y is None else self.alphabet.clean(sample.y)
+        return (self.alphabet.clean(sample.y) or None) if isinstance(sample.y, str) else None
 
-    def score(self, pairs: Sequence[tuple[str, str]], groups: Sequence[str | None] | None = None) -> dict[str, float]:
-        """Figures of ``(truth, read)`` pairs; see ``crnn.metrics.text.score``."""
-        return text_metrics.score(pairs, groups)
+    def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
+        """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.text.score``."""
+        return text_metrics.score(_texts(pairs), groups)
 
     def row(self, truth: str, prediction: Prediction) -> dict[str, Any]:
         """One line of a report; ``badness`` sorts it, worst first."""
@@ -181,17 +193,18 @@ class Transcribe:
             **{"errors": wrong, "cer": wrong / max(1, e.letters), "badness": wrong / max(1, e.letters)},
         }
 
-    def details(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        return {"confusions": text_metrics.confusions(pairs), "figures": text_metrics.FIGURES, "note": NOTE}
+    def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+        confusions = text_metrics.confusions(_texts(pairs))
+        return {"confusions": confusions, "figures": text_metrics.FIGURES, "note": NOTE}
 
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network: saying nothing."""
-        pairs = [(self.truth(s) or "", "") for s in samples]
+        pairs = [(self.truth(s) or "", Prediction(s.id, "", 1.0)) for s in samples]
         return {"says nothing": {k: v for k, v in self.score(pairs).items() if k in self.figures}}
 
-    def diagnose(self, pairs: Sequence[tuple[str, str]]) -> str | None:
+    def diagnose(self, pairs: Sequence[Pair]) -> str | None:
         """Why these readings of the validation part are no good, if the network has plainly learned nothing."""
-        read = [r for _, r in pairs]
+        read = [p.value for _, p in pairs]
         if not any(read):
             return (
                 "the network writes nothing for any line (only blanks): pictures and texts may not belong together, "
@@ -210,18 +223,14 @@ class Transcribe:
         """An HTML fragment: picture, truth, reading."""
         return line_html(truth, prediction.value, prediction.score, picture, prediction.parts)
 
+    def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
+        letters = [asdict(part) for part in prediction.parts]
+        return {"id": prediction.id, "text": prediction.value, "score": prediction.score, "letters": letters}
+
     def write(self, predictions: Iterable[Prediction], path: Path) -> None:
         """``.txt`` (one line each), ``.jsonl`` (with score and letters' places) or ``.csv``."""
-        kind = path.suffix.lower()
-        if kind not in (".txt", ".jsonl", ".csv"):
-            raise SettingsError(f"the file {path.name!r}", expected="a name in .txt, .jsonl or .csv", do="Rename it.")
-        with write_aside(path) as file:
-            if kind == ".csv":
-                table = csv.writer(file, lineterminator="\n")
-                table.writerow(["id", "text", "score"])
-                table.writerows([p.id, p.value, f"{p.score:.4f}"] for p in predictions)
-            for p in predictions if kind == ".txt" else ():
-                file.write(p.value + "\n")
-            for p in predictions if kind == ".jsonl" else ():
-                row = {"id": p.id, "text": p.value, "score": p.score, "letters": [asdict(part) for part in p.parts]}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        write_rows((self.plain(p) for p in predictions), path, text="text")
+
+
+def _texts(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
+    return [(truth, p.value) for truth, p in pairs]

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ class KeepBest(Callback):
         task = module.bundle.task
         self.predictions = list(module.predictions)
         self.figures = task.score(
-            [(self.truth[p.id], p.value) for p in self.predictions], [self.groups[p.id] for p in self.predictions]
+            [(self.truth[p.id], p) for p in self.predictions], [self.groups[p.id] for p in self.predictions]
         )
         name, better = task.best
         value = self.figures[name]
@@ -63,7 +64,8 @@ class KeepBest(Callback):
                 "valid": {k: v for k, v in self.figures.items() if v == v},
                 "train_seconds": round(self.seconds, 1),
             }
-            module.bundle.save(self.path)
+            settled = task.settle([(self.truth[p.id], p) for p in self.predictions])
+            replace(module.bundle, task=settled).save(self.path)
         elif trainer.current_epoch - self.best_epoch >= self.patience:
             trainer.should_stop = True
         for key in task.figures:
@@ -89,7 +91,7 @@ class Watchdog(Callback):
         self.said = ""
         if trainer.current_epoch < self.PATIENCE - 1:
             return
-        pairs = [(self.truth[p.id], p.value) for p in module.predictions]
+        pairs = [(self.truth[p.id], p) for p in module.predictions]
         self.said = module.bundle.task.diagnose(pairs) or ""
         if self.said:
             self.said += self._suspicion(module.bundle.kind)
@@ -97,7 +99,7 @@ class Watchdog(Callback):
             raise TrainingError(
                 f"after {trainer.current_epoch + 1} epochs {self.said}",
                 expected="a falling error",
-                do="Run crnn check on the data, look at a few pictures and texts, and try a smaller "
+                do="Run crnn check on the data, look at a few samples and their answers, and try a smaller "
                 "train.learning_rate or more data.",
             )
 
@@ -198,7 +200,8 @@ class Progress(Callback):
             highlight=False,
         )
         for p in keep.predictions[len(keep.predictions) // 2 :][:1]:
-            self.console.print(f"     truth {keep.truth[p.id]}\n      read {p.value}", markup=False, highlight=False)
+            said = f"     truth {task.word(keep.truth[p.id])}\n    answer {task.word(p.value)}"
+            self.console.print(said, markup=False, highlight=False)
         if module.left_out:
             self.console.print(f"     {len(module.left_out)} samples could not be read", style="yellow")
         watchdog = next(c for c in trainer.callbacks if isinstance(c, Watchdog))

@@ -16,14 +16,11 @@ from typing import Any
 
 import torch
 
-from crnn.bundle import Bundle, build
-from crnn.config import Recipe, fill, split_name
-from crnn.data.formats import open_data
+from crnn.bundle import Bundle
+from crnn.config import Recipe
 from crnn.errors import CrnnError, DataError
 from crnn.findings import Finding, Look, Seen
-from crnn.registry import pick
-from crnn.tasks import TASKS
-from crnn.train.prepare import adapt, read_parts
+from crnn.train.prepare import adapt, begin, read_parts
 from crnn.types import Region, Sample
 
 MOST_THREADS = 4  # each may hold a large picture
@@ -85,19 +82,13 @@ def check(
 
 def _read(recipe: Recipe, left_out: list[CrnnError]) -> dict[str, list[Sample]]:
     """The samples of each split as training would take them, and those of the test part."""
-    train, valid = read_parts(recipe, left_out)
-    parts = {"train": train, "valid": valid}
-    test = [s for s in open_data(str(recipe.data.train), recipe.data.format, []) if s.split == "test"]
-    return {**parts, "test": test} if test else parts
+    parts = read_parts(recipe, left_out)
+    return {split: samples for split, samples in parts.items() if samples or split != "test"}
 
 
 def _network(recipe: Recipe, train: Sequence[Sample], start: Bundle | None) -> Bundle:
     """The network that training would start from, for its kind of input, its task and its steps."""
-    if start is not None:
-        return adapt(start, train, recipe)
-    name, values = split_name(recipe.task, "transcribe")
-    task_class = pick(name, TASKS, "task")
-    return build(task_class.learn(fill(task_class.Settings, values, "task"), train), recipe.input, recipe.encoder)
+    return begin(recipe, train) if start is None else adapt(start, train, recipe)
 
 
 def _look(kind: Any, samples: Sequence[Sample], progress: Callable[[int, int], None]) -> list[Look | CrnnError]:
@@ -228,7 +219,7 @@ def _figures(seen: Sequence[Seen], split: str, net: Bundle) -> dict[str, Any]:
 
 def _is_used(s: Seen, net: Bundle) -> bool:
     """Outside of training, all that can be decoded and has an answer is used, though the network may not know it."""
-    return s.usable or (s.split != "train" and s.inputs is not None and bool(net.task.truth(s.sample)))
+    return s.usable or (s.split != "train" and s.inputs is not None and net.task.truth(s.sample) is not None)
 
 
 def _reasons(seen: Sequence[Seen], left_out: int, net: Bundle) -> Iterator[str]:

@@ -39,10 +39,12 @@ def evaluate(
     asked: list[Sample] = []
     left_out: list[CrnnError] = []
     for sample in samples:
-        if task.truth(sample):
+        if task.truth(sample) is not None:
             asked.append(sample)
         else:
-            left_out.append(DataError("has no truth", expected="a text", do="Write it.", file=sample.id))
+            left_out.append(
+                DataError("has no truth", expected="an answer to compare with", do="Add it.", file=sample.id)
+            )
     seen, predictions = [], []
     for sample, answer in zip(asked, _watched(predictor.stream(asked), progress), strict=True):
         if isinstance(answer, CrnnError):
@@ -56,7 +58,7 @@ def evaluate(
             expected="samples with a truth",
             do="Run crnn check on the data.",
         )
-    pairs = [(task.truth(s), p.value) for s, p in zip(seen, predictions, strict=True)]
+    pairs = [(task.truth(s), p) for s, p in zip(seen, predictions, strict=True)]
     groups = [s.group for s in seen]
     baselines = task.baselines(seen)
     for name, answers in (others or {}).items():
@@ -64,12 +66,12 @@ def evaluate(
             raise DataError(
                 f"the baseline {name!r} has no answer for {len(missing)} samples, such as {missing[0]}",
                 expected="an answer for each sample",
-                do="Write one line of JSON with id and text for each.",
+                do="Write one line of JSON with id and answer for each.",
             )
-        baselines[name] = task.score([(t, answers[s.id]) for (t, _), s in zip(pairs, seen, strict=True)], groups)
+        baselines[name] = task.score([(t, Prediction(p.id, answers[p.id], 1.0)) for t, p in pairs], groups)
     report = Report(
         task.score(pairs, groups),
-        tuple(task.row(truth, p) for (truth, _), p in zip(pairs, predictions, strict=True)),
+        tuple(task.row(truth, p) for truth, p in pairs),
         baselines,
         task.details(pairs),
     )

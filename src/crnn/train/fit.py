@@ -7,7 +7,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,15 @@ from crnn.bundle import NAME, Bundle, load
 from crnn.config import Recipe, TrainSettings, as_dict, fill
 from crnn.data.collate import Loaded, collate
 from crnn.data.dataset import Samples
+from crnn.data.inputs import Several
 from crnn.data.sampler import Buckets
 from crnn.errors import SettingsError, TrainingError
 from crnn.files import write_aside
 from crnn.precision import resolve
+from crnn.registry import suggest
 from crnn.train.callbacks import KeepBest, Progress, Watchdog
 from crnn.train.prepare import Part, Prepared, prepare
-from crnn.types import Prediction
+from crnn.types import Prediction, Sample
 
 RECIPE = "recipe.json"
 STATE = "last.ckpt"
@@ -88,13 +90,15 @@ def fit(
     *,
     start: str | Path | None = None,
     resume: bool = False,
+    samples: Sequence[Sample] | None = None,
     console: Console | None = None,
 ) -> Path:
     """Train as ``recipe`` says and give the path of the best bundle in the folder ``run``.
 
-    ``start`` names a bundle to fine-tune. ``resume`` goes on with the run in that folder after its last whole epoch.
-    Beside the bundle the folder holds ``recipe.json``, ``epochs.jsonl`` (figures of each epoch), ``log/``
-    (TensorBoard) and ``last.ckpt`` (the state to resume from).
+    ``start`` names a bundle to fine-tune; ``samples`` are data in memory, instead of those that the recipe names.
+    ``resume`` goes on with the run in that folder after its last whole epoch. Beside the bundle the folder holds
+    ``recipe.json``, ``epochs.jsonl`` (figures of each epoch), ``log/`` (TensorBoard) and ``last.ckpt`` (the state to
+    resume from).
     """
     run = Path(run)
     console = console or Console(stderr=True)
@@ -107,7 +111,7 @@ def fit(
     s = recipe.train
     if s.threads:
         torch.set_num_threads(s.threads)
-    prepared = prepare(recipe, start=None if start is None else load(start))
+    prepared = prepare(recipe, start=None if start is None else load(start), samples=samples)
     run.mkdir(parents=True, exist_ok=True)
     if not resume:
         values = {"recipe": as_dict(recipe), "start": None if start is None else str(start)}
@@ -178,7 +182,7 @@ class _Loop:
     def _loader(self, part: Part, epoch: Callable[[], int] | None = None) -> DataLoader:
         s, train = self.recipe.train, epoch is not None
         kind = self.prepared.bundle.kind
-        augment = fill(kind.Augment, self.recipe.augment, "augment") if train and s.augment else None
+        augment = _variations(kind, self.recipe.augment) if train and s.augment else None
         buckets = Buckets(part.widths, s.batch_size, shuffle=train, seed=s.seed, epoch=epoch or (lambda: 0))
         return DataLoader(
             Samples(part.samples, kind, self.prepared.bundle.task, augment=augment, seed=s.seed),
@@ -202,11 +206,24 @@ class _Loop:
             "licence": data.licence,
             "source": data.source,
             "data": data.train,
+            "parts": {k: getattr(data, k) for k in ("group", "answer", "folds", "fold")},
             "samples": {"train": len(p.train.samples), "valid": len(p.valid.samples)},
             "precision": precision,
             "train": as_dict(self.recipe.train),
             "started": time.strftime("%Y-%m-%d"),
         }
+
+
+def _variations(kind: Any, table: Mapping[str, Any]) -> Any:
+    """How samples are varied: the settings of ``kind``'s ``Augment``, or of each of several kinds'."""
+    if not isinstance(kind, Several):
+        return fill(kind.Augment, table, "augment")
+    for name in table:
+        if name not in kind.kinds:
+            raise SettingsError(
+                f"[augment] has the key {name!r}", expected="the name of an input", do=suggest(name, kind.kinds)
+            )
+    return {name: fill(part.Augment, table.get(name, {}), f"augment.{name}") for name, part in kind.kinds.items()}
 
 
 def _one_thread(_: int) -> None:

@@ -1,17 +1,22 @@
-"""From a recipe to a network and the samples it will learn from: read, split, learn the alphabet, check, build."""
+"""From a recipe to a network and the samples it will learn from: read, split, learn, check, build."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from typing import Any
 
 import torch
 
-from crnn.bundle import Bundle, build
-from crnn.config import Recipe, as_dict, fill, split_name
-from crnn.data.formats import open_data
+from crnn.bundle import Bundle, build, readable, tables_of
+from crnn.config import DataSettings, Recipe, as_dict, fill, split_name
+from crnn.data.formats import Asked, open_data
+from crnn.data.inputs import INPUTS, Kind, learn_several, restore, restore_several, suffixes_of
+from crnn.data.inputs import learn as learn_kind
+from crnn.data.split import fold, hold_out
+from crnn.deploy.predict import Predictor
 from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.models import MODELS
 from crnn.registry import pick
 from crnn.tasks import TASKS
 from crnn.types import Sample
@@ -35,22 +40,16 @@ class Prepared:
     left_out: list[CrnnError]
 
 
-def prepare(recipe: Recipe, *, start: Bundle | None = None) -> Prepared:
+def prepare(recipe: Recipe, *, start: Bundle | None = None, samples: Sequence[Sample] | None = None) -> Prepared:
     """Read the data of ``recipe`` and build its network, with fresh weights or, for fine-tuning, those of ``start``.
 
-    Samples that cannot be learned from are left out, each with its reason. Raises ``DataError`` if none remains.
+    ``samples`` are data in memory, instead of those that the recipe names. Samples that cannot be learned from are left
+    out, each with its reason. Raises ``DataError`` if none remains.
     """
     left_out: list[CrnnError] = []
-    train, valid = read_parts(recipe, left_out)
-    name, values = split_name(recipe.task, "transcribe")
-    task_class = pick(name, TASKS, "task")
-    if start is None:
-        task = task_class.learn(fill(task_class.Settings, values, "task"), train)
-        torch.manual_seed(recipe.train.seed)
-        bundle = build(task, recipe.input, recipe.encoder)
-    else:
-        bundle = adapt(start, train, recipe)
-    parts = learnable(bundle, train, left_out), answerable(bundle, valid, left_out)
+    splits = read_parts(recipe, left_out, samples=samples)
+    bundle = begin(recipe, splits["train"]) if start is None else adapt(start, splits["train"], recipe)
+    parts = learnable(bundle, splits["train"], left_out), answerable(bundle, splits["valid"], left_out)
     for name, part in zip(("training", "validation"), parts, strict=True):
         if not part.samples:
             reasons = "; ".join(dict.fromkeys(str(e) for e in left_out[:3]))
@@ -63,53 +62,108 @@ def prepare(recipe: Recipe, *, start: Bundle | None = None) -> Prepared:
     return Prepared(bundle, *parts, left_out)
 
 
-def read_parts(recipe: Recipe, left_out: list[CrnnError]) -> tuple[list[Sample], list[Sample]]:
-    """Training and validation samples; where no validation part is given, whole groups of train are held out."""
-    data = recipe.data
-    if data.train is None:
+def task_of(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
+    """The class of the task that ``recipe`` names, and the values of its settings."""
+    name, values = split_name(recipe.task, "transcribe")
+    return pick(name, TASKS, "task"), values
+
+
+def begin(recipe: Recipe, train: Sequence[Sample]) -> Bundle:
+    """A network with fresh weights, its task and its input kind learned from the training part ``train``."""
+    task_class, values = task_of(recipe)
+    task = task_class.learn(fill(task_class.Settings, values, "task"), train)
+    model_name, _ = split_name(recipe.encoder, task.model)
+    model = pick(model_name, MODELS, "model")
+    names = list(recipe.inputs)
+    can = readable(model, task_class, names)
+    if names and recipe.input:
+        given = "the recipe has [input] and [inputs]"
+        raise SettingsError(given, expected="one of them", do="Use [inputs.NAME] where there are several.")
+    if names:
+        kind: Kind = learn_several(recipe.inputs, train, {n: can.get(n) or list(INPUTS) for n in names})
+    else:
+        kind = learn_kind(recipe.input, train, can[""] or task_class.kinds)
+    torch.manual_seed(recipe.train.seed)
+    return build(task, kind, recipe.encoder)
+
+
+def asked_of(recipe: Recipe) -> Asked:
+    """What the task of ``recipe`` looks for in data."""
+    task_class, _ = task_of(recipe)
+    tables = list(recipe.inputs.values()) or [recipe.input]
+    named = [table["name"] for table in tables if isinstance(table.get("name"), str)]
+    answer = recipe.data.answer
+    return Asked(
+        answer=task_class.answer,
+        suffixes=suffixes_of(named if len(named) == len(tables) else task_class.kinds),
+        columns=tuple(name.strip() for name in answer.split(",")) if answer else (),
+        inputs=tuple(recipe.inputs),
+        group=recipe.data.group,
+    )
+
+
+def asked(predictor: Predictor, *, group: str | None = None, answer: str | None = None) -> Asked:
+    """What ``predictor`` looks for in data that it is to answer or be tested on: as in training, unless given here."""
+    parts = predictor.bundle.card.get("parts", {})
+    tables = tables_of(predictor.kind)
+    data = DataSettings(group=group or parts.get("group"), answer=answer or parts.get("answer"))
+    task = {"name": predictor.task.name}
+    return asked_of(Recipe(task=task, input=tables.get("input", {}), inputs=tables.get("inputs", {}), data=data))
+
+
+def read_parts(
+    recipe: Recipe, left_out: list[CrnnError], *, samples: Sequence[Sample] | None = None
+) -> dict[str, list[Sample]]:
+    """The samples of ``train``, ``valid`` and ``test``. Where no validation part is given, whole groups of train are
+    held out; where folds are, one of them is the test part. ``samples`` are data in memory."""
+    data, seed = recipe.data, recipe.train.seed
+    label = task_of(recipe)[0].stratum
+    asked = asked_of(recipe)
+    if samples is None and data.train is None:
         raise SettingsError("no data are given", expected="a folder or table", do="Add --data PATH.")
-    samples = open_data(data.train, data.format, left_out)
+    if samples is None:
+        samples = open_data(str(data.train), data.format, left_out, asked=asked)
     train = [s for s in samples if s.split in (None, "train")]
+    test = [s for s in samples if s.split == "test"]
+    if data.folds:
+        train, test = fold([*train, *test], data.folds, data.fold, seed, label=label)
     if not train:
         found = sorted({str(s.split) for s in samples})
         do = "Name the training part train, or give its folder."
         raise DataError(f"has the splits {', '.join(found)}", expected="a split train", do=do, file=data.train)
     if data.valid is not None:
-        valid = open_data(data.valid, data.format, left_out)
+        valid = open_data(data.valid, data.format, left_out, asked=asked)
         valid = [s for s in valid if s.split == "valid"] or [s for s in valid if s.split in (None, "test")]
     else:
         valid = [s for s in samples if s.split == "valid"]
         if not valid:
-            train, valid = hold_out(train, data.valid_share, recipe.train.seed)
-    return train, valid
+            train, valid = hold_out(train, data.valid_share, seed, label=label)
+    return {"train": train, "valid": valid, "test": test}
 
 
-def hold_out(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """``samples`` in two parts, about ``share`` of them in the second; a group is never in both."""
-    if len(samples) < 2:
-        return list(samples), []
-
-    def group(sample: Sample) -> str:
-        return sample.group or sample.id
-
-    sizes: dict[str, int] = {}
-    for sample in samples:
-        sizes[group(sample)] = sizes.get(group(sample), 0) + 1
-    if len(sizes) == 1:  # one writer: then by lines, as there is no other way
-        sizes = dict.fromkeys((s.id for s in samples), 1)
-
-        def group(sample: Sample) -> str:
-            return sample.id
-
-    order = sorted(sizes, key=lambda name: blake2b(f"{seed}/{name}".encode(), digest_size=8).digest())
-    held: set[str] = set()
-    count = 0
-    for name in order[:-1]:
-        if count >= max(1, share * len(samples)):
-            break
-        held.add(name)
-        count += sizes[name]
-    return [s for s in samples if group(s) not in held], [s for s in samples if group(s) in held]
+def held_back(
+    predictor: Predictor, data: DataSettings, left_out: list[CrnnError], *, split: str | None = None
+) -> tuple[list[Sample], str | None]:
+    """The samples of ``data.train`` to test ``predictor`` on, and the name of their part: ``split`` if it is given,
+    else the fold that was held back in training on the same data, else the test part if there is one, else all."""
+    card = predictor.bundle.card
+    dealt = card.get("parts", {})
+    samples = open_data(
+        str(data.train), data.format, left_out, asked=asked(predictor, group=data.group, answer=data.answer)
+    )
+    if dealt.get("folds") and split is None and card.get("data") == data.train:
+        whole = [s for s in samples if s.split in (None, "train", "test")]
+        seed, number = card.get("train", {}).get("seed", 0), dealt["fold"]
+        return fold(whole, dealt["folds"], number, seed, label=predictor.task.stratum)[1], f"fold {number}"
+    splits = {s.split for s in samples}
+    part = split or ("test" if "test" in splits else None)
+    if part is not None:
+        samples = [s for s in samples if s.split == part]
+        if not samples:
+            found = ", ".join(sorted(map(str, splits)))
+            given = f"has no split {part!r} (it has {found})"
+            raise DataError(given, expected="a split", do="Name one.", file=data.train)
+    return samples, part
 
 
 def measured(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnError]) -> Part:
@@ -141,7 +195,7 @@ def answerable(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnErr
     """The samples that have an answer to compare with, also one that the network cannot give: that is its error."""
     asked = []
     for sample in samples:
-        if bundle.task.truth(sample):
+        if bundle.task.truth(sample) is not None:
             asked.append(sample)
         else:
             left_out.append(DataError("has no answer", expected="one to compare with", do="Add it.", file=sample.id))
@@ -159,15 +213,23 @@ def adapt(start: Bundle, samples: Sequence[Sample], recipe: Recipe) -> Bundle:
     task_class = type(start.task)
     task = task_class.restore(fill(task_class.Settings, settings, "task"), start.task.learned()).extend(samples)
     torch.manual_seed(recipe.train.seed)
-    kind = {"name": start.kind.spec.kind, **as_dict(start.kind.settings), **recipe.input}
-    bundle = build(task, kind, {**start.encoder, **recipe.encoder})
+    bundle = build(task, _kind_again(start.kind, recipe), {**start.encoder, **recipe.encoder})
     try:
         bundle.net.encoder.load_state_dict(start.net.encoder.state_dict())
     except RuntimeError as error:
         raise SettingsError(
             f"the recipe asks for {dict(recipe.encoder)} on {dict(recipe.input)}",
-            expected=f"the network of the bundle: {dict(start.encoder)} on {as_dict(start.kind.settings)}",
+            expected=f"the network of the bundle: {dict(start.encoder)} on {tables_of(start.kind)}",
             do="Leave out what differs, or train anew without --start.",
         ) from error
     bundle.net.head.load_state_dict(task.grow_head(bundle.net.head, start.task, start.net.head.state_dict()))
     return bundle
+
+
+def _kind_again(kind: Kind, recipe: Recipe) -> Kind:
+    """``kind`` with what the recipe says of it; what it once learned it keeps."""
+    tables = tables_of(kind)
+    if "inputs" in tables:
+        named = {name: {**table, **recipe.inputs.get(name, {})} for name, table in tables["inputs"].items()}
+        return restore_several(named, kind.learned())
+    return restore({**tables["input"], **recipe.input}, kind.learned())

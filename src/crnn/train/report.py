@@ -10,7 +10,7 @@ import subprocess
 import sys
 import unicodedata
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -140,6 +140,8 @@ def write_html(
 
     - ``figures``: ``{name: (label, meaning, unit)}``; the unit ``%`` shows a fraction as per cent;
     - ``confusions``: ``[(truth, read, count)]``, the most frequent first, ``''`` for nothing;
+    - ``charts``: ``[(title, svg)]``, pictures that stand in the page, their texts escaped;
+    - ``tables``: ``[(title, rows)]``, each row ``{column: value}``; fractions are shown as per cent;
     - ``note``: a text above the rows that says what their marks mean.
     """
     rows = sorted(report.rows, key=lambda row: row.get("badness", 0.0), reverse=True)
@@ -154,6 +156,8 @@ def write_html(
         figures=_figures(report.metrics, explained),
         baselines=_baselines(report, explained),
         confusions=[(_sign(truth), _sign(read), count) for truth, read, count in report.details.get("confusions", ())],
+        charts=[(title, Markup(svg)) for title, svg in report.details.get("charts", ())],
+        tables=[(title, *_table(rows)) for title, rows in report.details.get("tables", ()) if rows],
         note=report.details.get("note", ""),
         rows=[
             {"id": str(row.get("id", "")), "searched": _searched(row), "html": Markup(fragments(row))}
@@ -192,6 +196,18 @@ def _baselines(report: Report, explained: Mapping[str, Any]) -> dict[str, Any]:
         for row, figures in rows.items()
     }
     return {"labels": labels, "rows": cells if names else {}}
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Columns and cells of a table."""
+    names = list(rows[0])
+    return names, [[_cell(row[name]) for name in names] for row in rows]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return _show(value, "%" if 0 <= value <= 1 else "")
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _show(value: float | None, unit: str) -> str:

@@ -7,18 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from crnn.data.formats import alto, page, pairs, pictures, table
+from crnn.data.formats import alto, files, folders, npz, page, pairs, pictures, table
+from crnn.data.formats._asked import Answer, Asked, grouped
 from crnn.data.formats._files import count_kinds, is_picture, unreadable, walk
 from crnn.data.formats._rows import SUFFIXES
 from crnn.errors import CrnnError, DataError
 from crnn.registry import pick
 from crnn.types import Sample
 
+__all__ = ["FORMATS", "Answer", "Asked", "Format", "open_data", "split_id"]
+
 
 class Format(Protocol):
-    """What each file here offers. Reading looks at names and texts; pictures stay undecoded."""
+    """What each file here offers. Reading looks at names and texts; pictures stay undecoded.
+
+    ``ANSWERS`` says which kinds of answer it can give, so that a folder is not taken for what nobody asked for; without
+    it, any. A format that can serve several tasks also offers ``recognise_for(path, asked)`` and
+    ``read_for(path, left_out, asked)``, which are told what the task looks for (``Asked``).
+    """
 
     @property
     def WANTED(self) -> str:
@@ -31,25 +39,39 @@ class Format(Protocol):
         """The samples under ``path``, lazily. What cannot be used is added to ``left_out``, and reading goes on."""
 
 
-FORMATS: dict[str, Format] = {"pairs": pairs, "table": table, "page": page, "alto": alto, "pictures": pictures}
+FORMATS: dict[str, Format] = {
+    "pairs": pairs,
+    "table": table,
+    "page": page,
+    "alto": alto,
+    "folders": folders,
+    "npz": npz,
+    "pictures": pictures,
+    "files": files,
+}
+WITHOUT_ANSWERS = ("pictures", "files")
+"""Formats that are recognised where no other is."""
 
 
-def open_data(path: str | Path, name: str = "auto", left_out: list[CrnnError] | None = None) -> list[Sample]:
-    """The samples under ``path`` in the format ``name``; ``auto`` recognises it.
+def open_data(
+    path: str | Path, name: str = "auto", left_out: list[CrnnError] | None = None, *, asked: Asked | None = None
+) -> list[Sample]:
+    """The samples under ``path`` in the format ``name``; ``auto`` recognises it. ``asked`` is what a task looks for; by
+    default, lines of text.
 
     What cannot be used goes to ``left_out``; without such a list the first of it is raised, so that nothing is lost in
     silence. Pictures without any texts are samples with ``y=None``. Raises ``DataError`` if ``path`` is not there, is
     of no format or of several, or holds nothing that can be used; ``SettingsError`` for an unknown name.
     """
-    path = Path(path)
+    path, asked = Path(path), asked or Asked()
     reader = pick(name, FORMATS, "format") if name != "auto" else None
     bad: list[CrnnError] = []
     samples: list[Sample] = []
     try:
         if not path.exists():
             raise DataError("is not there", expected="a file or folder", do="Check the path.", file=path)
-        reader = reader or FORMATS[_recognise(path)]
-        for sample in reader.read(path, bad):
+        reader = reader or FORMATS[_recognise(path, asked)]
+        for sample in _read(reader, path, bad, asked):
             if bad and left_out is None:
                 break
             samples.append(sample)
@@ -60,7 +82,7 @@ def open_data(path: str | Path, name: str = "auto", left_out: list[CrnnError] | 
     elif bad:
         raise bad[0]
     if not samples:
-        raise _nothing_left(path, bad) if bad else _not_found(path, reader.WANTED)
+        raise _nothing_left(path, bad) if bad else _not_found(path, reader.WANTED, asked)
     return samples
 
 
@@ -74,9 +96,24 @@ def split_id(sample_id: str) -> tuple[str, str | None]:
     return (sample_id[: at + 4], sample_id[at + 5 :]) if at >= 0 else (sample_id, None)
 
 
-def _recognise(path: Path) -> str:
+def _read(reader: Any, path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
+    """The samples as ``asked`` wants them."""
+    told = hasattr(reader, "read_for")
+    samples = reader.read_for(path, left_out, asked) if told else reader.read(path, left_out)
+    if asked.group is None or (hasattr(reader, "knows") and reader.knows(path, asked.group)):
+        return samples
+    return grouped(samples, asked.group)
+
+
+def _recognise(path: Path, asked: Asked) -> str:
     """The name of the one format that fits. Raises ``DataError``."""
-    fitting = [name for name, reader in FORMATS.items() if name != "pictures" and reader.recognise(path)]
+    able: dict[str, Any] = {n: r for n, r in FORMATS.items() if asked.answer in getattr(r, "ANSWERS", (asked.answer,))}
+    readers = {name: reader for name, reader in able.items() if name not in WITHOUT_ANSWERS}
+    fitting = [
+        name
+        for name, reader in readers.items()
+        if (reader.recognise_for(path, asked) if hasattr(reader, "recognise_for") else reader.recognise(path))
+    ]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -86,15 +123,18 @@ def _recognise(path: Path) -> str:
             do=f"Say which with --format {fitting[0]}, or give the path of the part that is meant.",
             file=path,
         )
-    files = walk(path)
+    plain = next((name for name in WITHOUT_ANSWERS if name in able), None)
+    found = walk(path)
+    sources = [file for file in found if file.suffix.lower() in asked.suffixes]
     if path.is_file():
-        if is_picture(path):
-            return "pictures"
-    elif any(file.parent == path and file.suffix.lower() in SUFFIXES for file in files):
+        if sources and plain is not None:
+            return plain
+    elif "table" in readers and any(file.parent == path and file.suffix.lower() in SUFFIXES for file in found):
         return "table"  # which says what its columns lack
-    elif any(map(is_picture, files)) and not _texts_astray(files):
-        return "pictures"
-    raise _not_found(path, "; or ".join(f"{name}: {reader.WANTED}" for name, reader in FORMATS.items()))
+    elif sources and plain is not None and not ("pairs" in readers and _texts_astray(found)):
+        return plain
+    wanted = "; or ".join(f"{name}: {reader.WANTED}" for name, reader in able.items())
+    raise _not_found(path, wanted, asked)
 
 
 def _texts_astray(files: list[Path]) -> list[Path]:
@@ -107,10 +147,10 @@ def _texts_astray(files: list[Path]) -> list[Path]:
     ]
 
 
-def _not_found(path: Path, wanted: str) -> DataError:
+def _not_found(path: Path, wanted: str, asked: Asked) -> DataError:
     """What was looked for and what is there, with advice for the usual mistakes."""
     files = walk(path)
-    seen = [file for file in files if is_picture(file)]
+    seen = [file for file in files if is_picture(file)] if asked.answer == "text" else []
     if path.is_file():
         given, do = f"is a {path.suffix or 'plain'} file", "Check the path, or give the folder of the data."
         return DataError(given, expected=wanted, do=do, file=path)
@@ -124,7 +164,7 @@ def _not_found(path: Path, wanted: str) -> DataError:
     elif seen:
         do = f"Write the text of {seen[0].name} into {seen[0].stem}.gt.txt, and so on."
     else:
-        do = "Check the path; pictures and their texts must lie under it."
+        do = "Check the path; the data and their answers must lie under it."
     return DataError(count_kinds(files), expected=wanted, do=do, file=path)
 
 

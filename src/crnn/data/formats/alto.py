@@ -27,6 +27,7 @@ from crnn.types import Part, Prediction, Sample
 
 Box = tuple[float, float, float, float]  # left, top, width, height
 WANTED = "ALTO XML with the page pictures beside it"
+ANSWERS = ("text",)
 
 INCHES = {"mm10": 1 / 254, "inch1200": 1 / 1200}
 """Inches in a unit of measurement; the other unit is the pixel."""

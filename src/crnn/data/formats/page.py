@@ -27,6 +27,7 @@ from crnn.errors import CrnnError, DataError
 from crnn.types import Prediction, Sample
 
 WANTED = "PAGE XML with the page pictures beside it"
+ANSWERS = ("text",)
 
 
 def recognise(path: Path) -> bool:

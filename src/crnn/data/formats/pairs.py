@@ -15,6 +15,7 @@ from crnn.errors import CrnnError, DataError
 from crnn.types import Sample
 
 WANTED = "pictures with their texts beside them (a.png and a.gt.txt or a.txt)"
+ANSWERS = ("text",)
 
 
 def recognise(path: Path) -> bool:

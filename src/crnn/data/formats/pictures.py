@@ -10,6 +10,7 @@ from crnn.errors import CrnnError
 from crnn.types import Sample
 
 WANTED = "pictures (.png .jpg .jpeg .webp .tif .tiff .bmp .gif)"
+ANSWERS = ("text",)
 
 
 def recognise(path: Path) -> bool:

@@ -1,0 +1,128 @@
+"""Columns of tables: which one plays which part, by its usual names or as the recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from crnn.data.formats._asked import Asked
+from crnn.data.formats._files import exists, inside
+from crnn.errors import DataError
+
+IMAGES = (
+    *("image", "file", "filename", "file_name", "path", "picture", "img", "image_path", "image_file"),
+    *("image_name", "img_path", "file_path", "filepath"),
+)
+SOURCES = (
+    *IMAGES,
+    *("audio", "wav", "clip", "sound", "recording", "video", "film", "series", "csv", "source", "audio_path", "slice"),
+)
+TEXTS = (
+    *("text", "transcription", "transcript", "label", "ground_truth", "words", "gt", "gt_text", "labels"),
+    *("sentence", "line_text"),
+)
+NAMES: dict[str, dict[str, tuple[str, ...]]] = {
+    "text": {"image": SOURCES, "text": TEXTS},
+    "label": {"source": SOURCES, "label": ("label", "class", "category", "target", "y", "labels", "class_name", "tag")},
+    "numbers": {"source": SOURCES, "number": ("target", "value", "y", "number", "score", "label", "age", "rating")},
+    "events": {"source": SOURCES, "label": ("event_label", "label", "event", "class", "category", "tag")},
+}
+"""For each kind of answer its parts and the usual names of their columns; where a table has several, the first here is
+taken. Spelling: lower case, ``_``."""
+SHARED: dict[str, tuple[str, ...]] = {
+    "group": (
+        *("group", "writer", "writer_id", "author", "document", "document_id", "page", "page_id", "speaker"),
+        *("speaker_id", "client_id", "volunteer", "patient", "patient_id", "subject", "subject_id", "person", "fold"),
+    ),
+    "split": ("split", "part", "subset"),
+}
+SENTENCES = ("text", "sentence", "review", "question", "sentence_text")
+"""Columns that hold the source itself, where no column names files."""
+
+
+def roles_of(names: Sequence[str], table: Path, asked: Asked) -> dict[str, str]:
+    """Which column plays which part; columns of several inputs and answers stand under ``input:NAME`` and
+    ``answer:NAME``. Raises ``DataError`` listing the columns if one that is needed is not among them."""
+    spelled = {spell(name): name for name in reversed(names)}
+    usual = NAMES[asked.answer] | SHARED
+    roles = {role: next((spelled[n] for n in words if n in spelled), None) for role, words in usual.items()}
+    first, answer = list(NAMES[asked.answer])
+    if asked.group is not None and spell(asked.group) in spelled:
+        roles["group"] = spelled[spell(asked.group)]
+    needed = {name: f"input:{name}" for name in asked.inputs} | {name: f"answer:{name}" for name in asked.columns}
+    for name, role in needed.items():
+        if spell(name) not in spelled:
+            raise _missing(names, f"one named {name!r}", table)
+        roles[role] = spelled[spell(name)]
+    if asked.inputs:
+        roles[first] = None
+    elif roles[first] is None and asked.answer != "text":
+        roles["sentence"] = next((spelled[n] for n in SENTENCES if n in spelled), None)
+        if roles["sentence"] is None:
+            raise _missing(names, f"one for the {first}, named {', '.join(usual[first])}", table)
+    elif roles[first] is None:
+        raise _missing(names, f"one for the {first}, named {', '.join(usual[first])}", table)
+    if asked.columns:
+        roles[answer] = None
+    elif roles[answer] is None and asked.answer == "text":
+        raise _missing(names, f"one for the {answer}, named {', '.join(usual[answer])}", table)
+    return {role: name for role, name in roles.items() if name is not None}
+
+
+def spell(name: str) -> str:
+    """``name`` as columns are compared."""
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def source_of(name: Any, table: Path, where: str) -> Path:
+    """The file that a cell names. Raises ``DataError``, which names the row by ``where``."""
+    if isinstance(name, (dict, bytes)):
+        raise DataError(
+            f"{where}holds the picture itself",
+            expected="the path of a picture file",
+            do="Write the pictures into files beside the table.",
+            file=table,
+        )
+    if not isinstance(name, str) or not name.strip():
+        raise DataError(f"{where}names no picture", expected="its path", do="Write it, or delete the row.", file=table)
+    try:
+        path = inside(table.parent, name)
+    except DataError as error:
+        raise DataError(where + error.given, expected=error.expected, do=error.do, file=table) from error
+    if not exists(path):
+        raise DataError(
+            f"{where}names {name!r}, which is not there",
+            expected=f"a file in {table.parent}",
+            do="Copy the picture there, or delete the row.",
+            file=table,
+        )
+    return path
+
+
+def word_of(value: Any, where: str, table: Path) -> str:
+    """A cell as text, ``""`` for none. A whole number is meant as written; another value is not a text."""
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise DataError(f"{where} is a {type(value).__name__}", expected="a text", do="Put it in quotes.", file=table)
+    return value
+
+
+def number_of(value: Any, where: str, table: Path) -> float:
+    """A cell as a number. Raises ``DataError``, which names the row by ``where``."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if number - number != 0:  # neither infinite nor NaN
+        do = "Correct it, or delete the row."
+        raise DataError(f"{where}says {value!r}", expected="a finite number", do=do, file=table)
+    return number
+
+
+def _missing(names: Sequence[str], expected: str, table: Path) -> DataError:
+    columns = ", ".join(map(repr, names[:20]))
+    return DataError(f"has the columns {columns}", expected=expected, do="Rename the column.", file=table)

@@ -1,0 +1,70 @@
+"""A folder per class: ``cat/1.png``, ``dog/2.png``, of pictures, recordings or whatever a kind of input reads.
+
+Folders named train, valid (val, validation, dev) and test may lie above those of the classes and give the split.
+Folders inside of a class belong to it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from crnn.data.formats._asked import Asked
+from crnn.data.formats._files import SPLITS, name_in, split_of, walk
+from crnn.errors import CrnnError, DataError
+from crnn.types import Sample
+
+WANTED = "a folder for each class with its files in it, if need be inside of train, valid and test"
+ANSWERS = ("label",)
+
+
+def recognise(path: Path) -> bool:
+    """Whether ``path`` is a folder that holds a folder with files."""
+    return recognise_for(path, Asked())
+
+
+def recognise_for(path: Path, asked: Asked) -> bool:
+    """The same, for files of the endings that are asked for, of two classes or more."""
+    return len({name for name, files in _classes(path, asked) if files}) > 1
+
+
+def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
+    """A sample for each picture, its ``y`` the name of its class's folder."""
+    return read_for(path, left_out, Asked())
+
+
+def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
+    """A sample for each file of the ending that is asked for (of several endings, of all); empty folders of classes go
+    to ``left_out``. Raises ``DataError`` if there are no classes."""
+    classes = _classes(path, asked)
+    counts = Counter(file.suffix.lower() for _, files in classes for file in files)
+    if not counts:
+        return
+    for name, files in classes:
+        if not files:
+            left_out.append(
+                DataError(
+                    "holds nothing that can be read",
+                    expected=f"files of the class {name!r} ({' '.join(sorted(counts))})",
+                    do="Put its files there, or delete the folder.",
+                    file=path / name,
+                )
+            )
+        for file in files:
+            yield Sample(name_in(path, file), file, name, split=split_of(path, file))
+
+
+def _classes(path: Path, asked: Asked) -> list[tuple[str, list[Path]]]:
+    """Name and files of each class's folder; a class that is in several splits comes several times."""
+    if not path.is_dir():
+        return []
+    found: list[tuple[str, list[Path]]] = []
+    for folder in sorted(path.iterdir()):
+        if not folder.is_dir() or folder.name.startswith(".") or folder.name == "__MACOSX":
+            continue
+        if folder.name.lower() in SPLITS:
+            found += _classes(folder, asked)
+        else:
+            found.append((folder.name, [file for file in walk(folder) if file.suffix.lower() in asked.suffixes]))
+    return found

@@ -1,0 +1,77 @@
+"""Arrays in one .npz file: ``x`` (one entry a sample), ``y``, and if there are any ``lengths``, ``groups``, ``split``.
+
+``y`` holds labels, numbers, or a label for each step; ``lengths`` how many steps of each entry of ``x`` count.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from crnn.data.formats._files import SPLITS
+from crnn.errors import CrnnError, DataError
+from crnn.types import Sample
+
+WANTED = "a .npz file with the arrays x and y"
+ANSWERS = ("label", "numbers", "events")
+EACH = ("y", "lengths", "groups", "split")
+
+
+def recognise(path: Path) -> bool:
+    """Whether ``path`` is named like one."""
+    return path.is_file() and path.suffix.lower() == ".npz"
+
+
+def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
+    """A sample for each entry of ``x``; its id is its place. Raises ``DataError``."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("x", *EACH) if name in file.files}
+            names = list(file.files)
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, BadZipFile, zlib.error) as error:
+        do = "Write it with numpy.savez(path, x=..., y=...); arrays of objects are not read."
+        raise DataError(f"cannot be read ({error})", expected=WANTED, do=do, file=path) from error
+    if "x" not in arrays:
+        do = "Write it with numpy.savez(path, x=..., y=...)."
+        raise DataError(f"holds the arrays {', '.join(names) or 'none'}", expected=WANTED, do=do, file=path)
+    yield from samples_of(arrays, path)
+
+
+def samples_of(arrays: Mapping[str, Any], file: Path | str | None = None) -> Iterator[Sample]:
+    """A sample for each entry of ``arrays["x"]`` with what the other arrays say of it. Raises ``DataError``."""
+    x = arrays["x"]
+    for name in EACH:
+        if name in arrays and arrays[name] is not None and len(arrays[name]) != len(x):
+            raise DataError(
+                f"has {len(x)} entries of x and {len(arrays[name])} of {name}",
+                expected="as many of both",
+                do="Write them anew.",
+                file=file,
+            )
+    lengths, groups, split, y = (arrays.get(name) for name in ("lengths", "groups", "split", "y"))
+    digits = len(str(max(0, len(x) - 1)))
+    for i in range(len(x)):
+        steps = slice(None) if lengths is None else slice(int(lengths[i]))
+        answer = None if y is None else _plain(y[i])
+        if lengths is not None and isinstance(answer, list) and len(answer) == len(x[i]):
+            answer = answer[steps]
+        part = None if split is None else _split(str(split[i]), i, file)
+        source = x[i] if not isinstance(x[i], np.ndarray) else x[i][steps]
+        yield Sample(f"{i:0{digits}}", source, answer, None if groups is None else str(groups[i]), part)
+
+
+def _plain(value: Any) -> Any:
+    """A number, word or list of Python's own of an entry of an array."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _split(name: str, i: int, file: Path | str | None) -> str:
+    if name.lower() not in SPLITS:
+        given = f"entry {i} has the split {name!r}"
+        raise DataError(given, expected="train, valid or test", do="Correct the array split.", file=file)
+    return SPLITS[name.lower()]

@@ -1,0 +1,124 @@
+"""Recordings read from files of numbers: .csv, .tsv, .txt, .npy; whatever is wrong is named by its row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from crnn.errors import DataError
+
+SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".npy"})
+CLOCKS = ("time", "timestamp", "t", "date", "datetime", "index", "")
+"""Names of columns that count or tell the time, in lower case; they are no channels."""
+ABSENT = ("", "nan", "na", "null", "?")
+
+
+def read_numbers(path: Path, columns: Sequence[str] = ()) -> np.ndarray:
+    """The recording in ``path`` as float32 ``(time, channels)``; absent values are NaN.
+
+    ``columns`` names those that are wanted (or gives their numbers, from 1). Raises ``DataError``.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            return as_recording(np.load(path, allow_pickle=False), path)
+        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except FileNotFoundError as error:
+        raise DataError("is not there", expected="a recording", do="Check the path.", file=path) from error
+    except (OSError, ValueError, EOFError) as error:
+        do = "Copy it again or take it out of the data."
+        raise DataError(f"cannot be read ({error})", expected="a file of numbers", do=do, file=path) from error
+    if not text.strip():
+        do = "Copy it again or take it out of the data."
+        raise DataError("holds no rows", expected="a recording", do=do, file=path)
+    return _table(text, path, columns)
+
+
+def as_recording(x: np.ndarray, file: Path | str | None = None) -> np.ndarray:
+    """Numbers ``(time,)`` or ``(time, channels)`` as float32 ``(time, channels)``. Raises ``DataError``."""
+    if x.ndim == 1 and x.dtype.kind in "fiub":
+        x = x[:, None]
+    if x.ndim != 2 or x.dtype.kind not in "fiub" or not x.size:
+        raise DataError(
+            f"is an array of shape {x.shape} and type {x.dtype}",
+            expected="numbers (time,) or (time, channels)",
+            do="Give one recording, its steps along the first axis.",
+            file=file,
+        )
+    return x.astype(np.float32)
+
+
+def _table(text: str, path: Path, columns: Sequence[str]) -> np.ndarray:
+    first = next(line for line in text.splitlines() if line.strip())
+    delimiter = next((d for d in ("\t", ";", ",") if d in first), None)
+    names = _cells(first, delimiter)
+    header = any(_number(cell) is None for cell in names)
+    skip = text.splitlines().index(first) + header
+    wanted = _wanted(names if header else [], len(names), columns, path)
+    try:
+        return np.loadtxt(
+            io.StringIO(text), np.float32, delimiter=delimiter, skiprows=skip, usecols=wanted, ndmin=2, comments=None
+        )
+    except ValueError:
+        return _slowly(text, delimiter, wanted, skip, path)
+
+
+def _slowly(text: str, delimiter: str | None, wanted: Sequence[int], skip: int, path: Path) -> np.ndarray:
+    """The same cell by cell: absent values become NaN, and what is no number is named by its row."""
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if number <= skip or not line.strip():
+            continue
+        cells = _cells(line, delimiter)
+        if len(cells) <= max(wanted):
+            raise DataError(
+                f"row {number} has {len(cells)} values",
+                expected=f"at least {max(wanted) + 1}, as in the first row",
+                do="Correct or delete that row.",
+                file=path,
+            )
+        values = [_number(cells[i]) for i in wanted]
+        for i, value in zip(wanted, values, strict=True):
+            if value is None:
+                do = "Correct or delete that row; name the columns that are wanted in input.columns."
+                raise DataError(f"row {number} says {cells[i]!r}", expected="a number", do=do, file=path)
+        rows.append(values)
+    if not rows:
+        do = "Copy it again or take it out of the data."
+        raise DataError("holds no rows of numbers", expected="a recording", do=do, file=path)
+    return np.array(rows, np.float32)
+
+
+def _wanted(names: Sequence[str], count: int, columns: Sequence[str], path: Path) -> list[int]:
+    """Places of the columns that are wanted. Raises ``DataError`` for one that is not there."""
+    if not columns:
+        kept = [i for i in range(count) if not names or names[i].strip().lower() not in CLOCKS]
+        return kept or list(range(count))
+    places = []
+    for column in columns:
+        if column in names:
+            places.append(names.index(column))
+        elif column.isdigit() and 1 <= int(column) <= count:
+            places.append(int(column) - 1)
+        else:
+            there = ", ".join(map(repr, names[:20])) if names else f"{count} without names"
+            raise DataError(f"has the columns {there}", expected=repr(column), do="Set input.columns.", file=path)
+    return places
+
+
+def _cells(line: str, delimiter: str | None) -> list[str]:
+    if delimiter is None:
+        return line.split()
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
+
+
+def _number(cell: str) -> float | None:
+    if cell.strip().lower() in ABSENT:
+        return float("nan")
+    try:
+        return float(cell)
+    except ValueError:
+        return None

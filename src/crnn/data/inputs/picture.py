@@ -1,0 +1,229 @@
+"""Pictures scaled to one size: time runs along the columns, space is the height, channels are grey or colours.
+
+Size and colour are those of the training part unless a recipe sets them; mean and deviation of each channel are
+learned from it, so that a network sees values around zero.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from typing import Any, Literal, Self
+
+import numpy as np
+from PIL import Image
+
+from crnn.config import Whole
+from crnn.data.inputs._kind import Kind
+from crnn.data.inputs._pictures import SUFFIXES, Mode, Source, opened, size_of
+from crnn.data.inputs.picture_augment import PictureAugment
+from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.findings import Finding, Look
+from crnn.types import InputSpec, Region, Sample
+
+LOOKS = 1000  # pictures of the training part that sizes and scales are learned from
+LARGEST = 128  # pixels to which a height that nobody set is limited
+VIEWS = {"one": 1, "flip": 2, "ten": 10}
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What is learned of pictures: size in pixels, and mean and deviation of each channel, of values from 0 to 1."""
+
+    height: int = 64
+    width: int = 64
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+
+class Picture(Kind):
+    """Reads, varies and normalises pictures; ``decode`` gives uint8 ``(height, width, channels)``, ``finish`` float32
+    ``(width, channels, height)``."""
+
+    Augment = PictureAugment
+    suffixes = SUFFIXES
+    unit = "columns"
+    time = 1
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Settings:
+        height: Whole = 0
+        """Height in pixels to which each picture is scaled; 0 takes the median of the training part, at most 128."""
+        width: Whole = 0
+        """Width likewise; 0 keeps the median shape of the training part."""
+        colour: Literal["auto", "colour", "grey"] = "auto"
+        """Three channels or one; auto looks whether the training part has any colour."""
+        crop: Whole = 0
+        """Side of the square that is cut out of the scaled picture: anywhere in training, in the middle afterwards; 0
+        takes the whole."""
+        views: Literal["one", "flip", "ten"] = "one"
+        """Views of each picture that are averaged in testing: one, also its mirror image, or the four corners and the
+        middle, each mirrored, too."""
+
+    def __init__(self, settings: Settings = Settings(), scale: Scale = Scale()) -> None:
+        self.settings, self.scale = settings, scale
+        self.mode: Mode = "L" if len(scale.mean) == 1 else "RGB"
+        self.size = (scale.width, scale.height)
+        if settings.crop > min(self.size):
+            raise SettingsError(
+                f"input.crop is {settings.crop} of pictures of {scale.width} x {scale.height}",
+                expected="no more than their sides",
+                do="Set a smaller input.crop, or a larger input.height and input.width.",
+            )
+        if settings.views == "ten" and not settings.crop:
+            raise SettingsError(
+                "input.views is 'ten', and input.crop is 0",
+                expected="a size of the pieces that lie in the corners",
+                do="Set input.crop.",
+            )
+        self.columns = settings.crop or scale.width
+        self.spec = InputSpec("picture", len(scale.mean), (settings.crop or scale.height,))
+
+    @classmethod
+    def reads(cls, source: Any) -> bool:
+        if isinstance(source, np.ndarray):
+            return source.ndim in (2, 3) and (source.dtype == np.uint8 or source.shape[2:] in ((1,), (3,), (4,)))
+        return isinstance(source, (Region, Image.Image)) or super().reads(source)
+
+    @classmethod
+    def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
+        """Size, colour, mean and deviation of at most ``LOOKS`` pictures. Raises ``DataError`` if none can be read."""
+        sizes, sums, errors = [], [], []
+        for sample in samples[:: max(1, len(samples) // LOOKS)]:
+            try:
+                size = size_of(_pixels(sample.x))
+                picture = opened(_pixels(sample.x), (0, 2 * LARGEST), "RGB")[0]
+            except CrnnError as error:
+                errors.append(error)
+                continue
+            picture.thumbnail((LARGEST, LARGEST))
+            x = np.asarray(picture, np.float64).reshape(-1, 3) / 255
+            sizes.append(size)
+            sums.append([x.mean(0), (x**2).mean(0), np.full(3, abs(x - x.mean(1, keepdims=True)).mean())])
+        if not sizes:
+            do = "Run crnn check on the data."
+            raise errors[0] if errors else DataError("holds no pictures", expected="at least one", do=do)
+        mean, square, _ = np.mean(sums, axis=0)
+        if settings.colour == "grey" or (settings.colour == "auto" and max(s[2][0] for s in sums) < 0.01):
+            mean, square = mean.mean(keepdims=True), square.mean(keepdims=True)
+        deviation = np.sqrt(np.maximum(square - mean**2, 1e-4))
+        widths, heights = np.array(sizes, dtype=float).T
+        height = settings.height or min(LARGEST, round(float(np.median(heights))))
+        width = settings.width or max(1, round(height * float(np.median(widths / heights))))
+        return cls(settings, Scale(height, width, _rounded(mean), _rounded(deviation)))
+
+    @classmethod
+    def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
+        if not learned:
+            channels = 1 if settings.colour == "grey" else 3
+            height = settings.height or settings.width or max(Scale().height, settings.crop)
+            scale = Scale(height, settings.width or height, (0.0,) * channels, (1.0,) * channels)
+            return cls(settings, scale)
+        mean, deviation = tuple(map(float, learned["mean"])), tuple(map(float, learned["deviation"]))
+        return cls(settings, Scale(int(learned["height"]), int(learned["width"]), mean, deviation))
+
+    def learned(self) -> dict[str, Any]:
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.scale).items()}
+
+    def steps(self, source: Source) -> int:
+        size_of(_pixels(source))  # which says what is wrong with a file
+        return self.columns
+
+    def decode(self, source: Source) -> np.ndarray:
+        return self.decode_scaled(source)[0]
+
+    def decode_scaled(self, source: Source) -> tuple[np.ndarray, float]:
+        picture, (width, _) = opened(_pixels(source), self.size, self.mode)
+        if picture.size != self.size:
+            picture = picture.resize(self.size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        x = np.asarray(picture)
+        return (x if x.ndim == 3 else x[..., None]), self.size[0] / width
+
+    def vary(
+        self, x: np.ndarray, y: np.ndarray | None, augment: PictureAugment, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """A piece of the picture and its border, mirrored and lit differently."""
+        if rng.random() > augment.share:
+            return self.plain(x, y)
+        down, right = (round(augment.border * side) for side in x.shape[:2])
+        height, width = (self.settings.crop or side for side in x.shape[:2])
+        top, left = (
+            int(rng.integers(0, size + 2 * border - piece + 1))
+            for size, border, piece in zip(x.shape[:2], (down, right), (height, width), strict=True)
+        )
+        filled = np.empty((x.shape[0] + 2 * down, x.shape[1] + 2 * right, x.shape[2]), np.uint8)
+        filled[:] = np.round(255 * np.array(self.scale.mean))
+        filled[down : down + x.shape[0], right : right + x.shape[1]] = x
+        x = filled[top : top + height, left : left + width]
+        if y is not None:
+            self._whole()
+            y = y[np.clip(np.arange(left - right, left - right + width), 0, len(y) - 1)]
+        if rng.random() < augment.flip:
+            x, y = x[:, ::-1], None if y is None else y[::-1]
+        return augment(x, rng), y
+
+    def plain(self, x: np.ndarray, y: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """The middle."""
+        if not self.settings.crop:
+            return x, y
+        if y is not None:
+            self._whole()
+        top, left = ((side - self.settings.crop) // 2 for side in x.shape[:2])
+        return self._piece(x, top, left), y
+
+    def finish(self, x: np.ndarray) -> np.ndarray:
+        scale, mean = (np.array(v, np.float32) for v in (self.scale.deviation, self.scale.mean))
+        # (height, width, channels) -> (time, channels, height)
+        return ((x.astype(np.float32) / 255 - mean) / scale).transpose(1, 2, 0)
+
+    @property
+    def view_count(self) -> int:
+        return VIEWS[self.settings.views]
+
+    def views(self, x: np.ndarray) -> list[np.ndarray]:
+        pieces = [self.plain(x, None)[0]]
+        if self.settings.views == "ten":
+            down, right = (side - self.settings.crop for side in x.shape[:2])
+            pieces += [self._piece(x, top, left) for top in (0, down) for left in (0, right)]
+        return pieces if self.settings.views == "one" else [v for p in pieces for v in (p, p[:, ::-1])]
+
+    def look(self, source: Source) -> Look:
+        x = self.decode(source)
+        findings: tuple[Finding, ...] = ()
+        if float(x.std()) < 2:
+            do = "Look at these pictures; drop them if they show nothing."
+            findings = (Finding("warning", "blank picture", None, "is of one colour only", do),)
+            return Look(self.columns, None, findings)
+        return Look(self.columns, blake2b(x.tobytes(), digest_size=16).digest(), findings)
+
+    def picture(self, source: Source) -> bytes:
+        file = io.BytesIO()
+        picture = Image.fromarray(self.decode(source).squeeze(-1) if self.mode == "L" else self.decode(source))
+        larger = max(1, LARGEST // picture.height)
+        picture.resize((picture.width * larger, picture.height * larger), Image.Resampling.NEAREST).save(file, "PNG")
+        return file.getvalue()
+
+    def _piece(self, x: np.ndarray, top: int, left: int) -> np.ndarray:
+        return x[top : top + self.settings.crop, left : left + self.settings.crop]
+
+    def _whole(self) -> None:
+        if self.settings.crop:
+            raise SettingsError(
+                f"input.crop is {self.settings.crop}, which cuts labelled columns away",
+                expected="whole pictures, where each column has its label",
+                do="Set input.crop to 0.",
+            )
+
+
+def _pixels(source: Any) -> Any:
+    """Arrays of numbers from 0 to 1 (or to 255) as uint8; anything else as it is."""
+    if isinstance(source, np.ndarray) and source.dtype != np.uint8 and source.size and source.dtype.kind in "fiu":
+        factor = 255 if source.dtype.kind == "f" and source.max() <= 1 else 1
+        return np.clip(source * factor, 0, 255).astype(np.uint8)
+    return source
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(v), 5) for v in values)

@@ -1,0 +1,204 @@
+"""Recordings of numbers, of one channel or many: sensors, prices, traces of a pen. Time runs along the rows.
+
+Each channel is shifted and scaled to mean 0 and deviation 1 of the training part.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from crnn.config import Count, Strength, Whole
+from crnn.data.inputs._kind import Kind
+from crnn.data.inputs._numbers import SUFFIXES, as_recording, read_numbers
+from crnn.data.inputs.series_augment import SeriesAugment
+from crnn.errors import CrnnError, DataError
+from crnn.findings import Finding, Look
+from crnn.types import InputSpec, Sample
+
+Source = Path | np.ndarray
+"""A file of numbers, or an array ``(time,)`` or ``(time, channels)``."""
+LOOKS = 5000  # recordings of the training part that the scale is learned from
+SHOWN = (640, 160)  # pixels of the plot in reports
+COLOURS = ("#2457c5", "#c2571a", "#2a8a4a", "#a13a8a", "#7a6a00", "#3a8aa1")
+
+
+class Series(Kind):
+    """Reads, varies and normalises recordings; ``decode`` and ``finish`` give float32 ``(time, channels)``."""
+
+    Augment = SeriesAugment
+    suffixes = SUFFIXES
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Settings:
+        columns: tuple[str, ...] = ()
+        """Columns of a file to take, by name or number (from 1); none takes all but those that tell the time."""
+        channels: Whole = 0
+        """Channels of each recording; 0 takes what the training part has."""
+        missing: Literal["refuse", "bridge"] = "refuse"
+        """Absent values and NaN: refuse the recording, or bridge them by a straight line."""
+        rate: Strength = 0.0
+        """Steps a second, so that places are said in seconds; 0 counts steps."""
+        every: Count = 1
+        """Steps of a file of which one is taken, their mean."""
+        longest: Count = 100_000
+        """Most steps; longer recordings are refused."""
+
+    def __init__(
+        self, settings: Settings = Settings(), mean: Sequence[float] = (0.0,), deviation: Sequence[float] = (1.0,)
+    ) -> None:
+        self.settings = settings
+        self.mean, self.deviation = np.array(mean, np.float32), np.array(deviation, np.float32)
+        rate = settings.rate / settings.every
+        self.spec = InputSpec("series", len(self.mean), rate=rate or None)
+
+    @classmethod
+    def reads(cls, source: Any) -> bool:
+        if isinstance(source, np.ndarray):
+            return source.ndim in (1, 2) and source.dtype.kind in "fiub"
+        return super().reads(source)
+
+    @classmethod
+    def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
+        """Mean and deviation of each channel. Raises ``DataError`` if nothing can be read."""
+        plain = cls(settings, [0.0] * settings.channels or [0.0], [1.0] * settings.channels or [1.0])
+        errors: list[CrnnError] = []
+        sums: dict[int, list[np.ndarray]] = {}
+        for sample in samples[:: max(1, len(samples) // LOOKS)]:
+            try:
+                x = plain._read(sample.x).astype(np.float64)
+            except CrnnError as error:
+                errors.append(error)
+                continue
+            sums.setdefault(x.shape[1], []).append(np.stack([np.full(x.shape[1], len(x)), x.sum(0), (x**2).sum(0)]))
+        if not sums:
+            do = "Run crnn check on the data."
+            raise errors[0] if errors else DataError("holds no recordings", expected="at least one", do=do)
+        usual = settings.channels or max(sums, key=lambda channels: len(sums[channels]))
+        if usual not in sums:
+            plain._check(np.zeros((1, next(iter(sums)))), samples[0].x)
+        count, total, square = np.sum(sums[usual], axis=0)
+        mean = total / count
+        deviation = np.sqrt(np.maximum(square / count - mean**2, 1e-12 + 1e-12 * mean**2))
+        deviation[deviation < 1e-5] = 1.0  # a channel that stands still stays zero
+        return cls(settings, mean.tolist(), deviation.tolist())
+
+    @classmethod
+    def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
+        count = settings.channels or 1
+        return cls(settings, learned.get("mean", [0.0] * count), learned.get("deviation", [1.0] * count))
+
+    def learned(self) -> dict[str, Any]:
+        return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+
+    def steps(self, source: Source) -> int:
+        return len(self._checked(source))
+
+    def decode(self, source: Source) -> np.ndarray:
+        return (self._checked(source) - self.mean) / self.deviation
+
+    def vary(
+        self, x: np.ndarray, y: np.ndarray | None, augment: SeriesAugment, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """A piece of the recording, moved in time, with noise and other strengths."""
+        if rng.random() > augment.share:
+            return x, y
+        most = int(augment.shift * len(x))
+        order = np.clip(np.arange(len(x)) + int(rng.integers(-most, most + 1)), 0, len(x) - 1)
+        left = int(rng.integers(0, int(augment.crop * len(x)) + 1))
+        start = int(rng.integers(0, left + 1))
+        order = order[start : max(start + 1, len(x) - left + start)]
+        return augment(x[order], rng), None if y is None else y[order]
+
+    def finish(self, x: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(x, np.float32)
+
+    def look(self, source: Source) -> Look:
+        x = self._checked(source)
+        still = [i + 1 for i in range(x.shape[1]) if len(x) > 1 and np.ptp(x[:, i]) == 0]
+        if len(still) == x.shape[1]:
+            do = "Look at these recordings; drop them if the sensor was off."
+            finding = Finding("warning", "nothing moves", None, "has the same values in all its steps", do)
+            return Look(len(x), None, (finding,))
+        return Look(len(x), blake2b(x.tobytes(), digest_size=16).digest())
+
+    def picture(self, source: Source) -> bytes:
+        """A line for each channel, at most six."""
+        x = self.decode(source)[:, : len(COLOURS)]
+        width, height = SHOWN
+        low, high = float(x.min()), float(x.max())
+        picture = Image.new("RGB", SHOWN, "white")
+        pen = ImageDraw.Draw(picture)
+        across = np.linspace(2, width - 3, len(x))
+        down = height - 4 - (x - low) / max(high - low, 1e-6) * (height - 8)
+        for channel, colour in zip(down.T, COLOURS, strict=False):
+            pen.line(list(zip(across.tolist(), channel.tolist(), strict=True)), fill=colour, width=2)
+        file = io.BytesIO()
+        picture.save(file, "PNG")
+        return file.getvalue()
+
+    def _read(self, source: Source) -> np.ndarray:
+        """The recording as it is, without gaps."""
+        if isinstance(source, Path):
+            x, file = read_numbers(source, self.settings.columns), str(source)
+        elif isinstance(source, np.ndarray):
+            x, file = as_recording(source), None
+        else:
+            given = f"a {type(source).__name__}"
+            raise DataError(given, expected="a path, or numbers (time, channels)", do="Convert it.")
+        if len(x) > self.settings.longest * self.settings.every:
+            raise DataError(
+                f"has {len(x)} steps",
+                expected=f"at most {self.settings.longest * self.settings.every}",
+                do="Cut it into pieces, or raise input.longest or input.every.",
+                file=file,
+            )
+        x = _bridged(x, self.settings.missing, file)
+        whole = len(x) // self.settings.every
+        if self.settings.every > 1 and whole:
+            x = x[: whole * self.settings.every].reshape(whole, self.settings.every, -1).mean(1)
+        return x
+
+    def _checked(self, source: Source) -> np.ndarray:
+        x = self._read(source)
+        self._check(x, source)
+        return x
+
+    def _check(self, x: np.ndarray, source: Source) -> None:
+        if x.shape[1] != len(self.mean):
+            raise DataError(
+                f"has {x.shape[1]} channels",
+                expected=f"{len(self.mean)}, as in the training part",
+                do="Give the same columns, or name them in input.columns.",
+                file=str(source) if isinstance(source, Path) else None,
+            )
+
+
+def _bridged(x: np.ndarray, missing: str, file: str | None) -> np.ndarray:
+    """``x`` without gaps. Raises ``DataError`` naming the row of the first, or a channel that is all gap."""
+    gaps = ~np.isfinite(x)
+    if not gaps.any():
+        return x
+    row, channel = (int(i) for i in np.argwhere(gaps)[0])
+    if missing == "refuse" or gaps.all(0).any():
+        do = "Mend the recording, or bridge such gaps: --set input.missing=bridge."
+        if gaps.all(0).any():
+            channel, do = int(np.argmax(gaps.all(0))), "Leave that channel out: input.columns."
+        raise DataError(
+            f"has {int(gaps.sum())} values that are no numbers, the first in step {row + 1}, channel {channel + 1}",
+            expected="finite numbers",
+            do=do,
+            file=file,
+        )
+    x, time = x.copy(), np.arange(len(x))
+    for channel in np.flatnonzero(gaps.any(0)).tolist():
+        good = ~gaps[:, channel]
+        x[~good, channel] = np.interp(time[~good], time[good], x[good, channel])
+    return x

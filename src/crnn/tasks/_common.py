@@ -1,0 +1,90 @@
+"""What tasks share: what most of them answer alike, and how answers are written down."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from crnn.data.formats import Answer
+from crnn.errors import SettingsError
+from crnn.files import write_aside
+from crnn.types import Prediction, Sample
+
+
+class Common:
+    """Answers of a task that gives one value for each sample; a task says for itself only what differs."""
+
+    answer: Answer = "label"
+    kinds: tuple[str, ...] = ("picture", "series", "sound", "film", "sentence", "line")
+    model = "cascade"
+    aligned = False
+    averages = False
+    stratum: Callable[[Sample], Any] | None = None
+
+    def settle(self, pairs: Sequence[tuple[Any, Prediction]]) -> Self:
+        """The task as it goes into the bundle, with what the validation part says of it: nothing."""
+        return self
+
+    def facts(self) -> dict[str, str]:
+        """What was learned, in words for ``crnn show``."""
+        return {}
+
+    def along(self, y: Any, steps: int, scale: float) -> np.ndarray:
+        """Labels of single steps; only tasks that are ``aligned`` are asked."""
+        raise NotImplementedError
+
+    def word(self, value: Any) -> str:
+        """A value for people, in a few letters."""
+        return str(value)
+
+    def line(self, prediction: Prediction, *, top: int = 1) -> str:
+        """A prediction for people, on one line."""
+        return f"{prediction.id}\t{self.word(prediction.value)}\t{prediction.score:.2f}"
+
+    def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
+        """A prediction as plain values; those that are no lists are the columns of a CSV file."""
+        raise NotImplementedError
+
+    def write(self, predictions: Iterable[Prediction], path: Path) -> None:
+        """``.jsonl`` (all there is) or ``.csv``."""
+        write_rows((self.plain(p) for p in predictions), path)
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], path: Path, *, text: str | None = None) -> None:
+    """Write ``rows`` as ``.jsonl`` or ``.csv``, or the values of the key ``text`` as ``.txt``, a line each.
+
+    Raises ``SettingsError`` for another ending.
+    """
+    kind = path.suffix.lower()
+    endings = [".jsonl", ".csv"] if text is None else [".txt", ".jsonl", ".csv"]
+    if kind not in endings:
+        known = f"{', '.join(endings[:-1])} or {endings[-1]}"
+        raise SettingsError(f"the file {path.name!r}", expected=f"a name in {known}", do="Rename it.")
+    with write_aside(path) as file:
+        table = csv.writer(file, lineterminator="\n")
+        names: list[str] | None = None
+        for row in rows:
+            if kind == ".txt":
+                file.write(row[str(text)] + "\n")
+            elif kind == ".jsonl":
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            else:
+                if names is None:
+                    names = columns_of(row)
+                    table.writerow(names)
+                table.writerow([cell(row.get(name)) for name in names])
+
+
+def columns_of(row: Mapping[str, Any]) -> list[str]:
+    """The keys whose values fit into a cell."""
+    return [name for name, value in row.items() if not isinstance(value, (list, tuple, dict))]
+
+
+def cell(value: Any) -> Any:
+    """A value as it stands in a table."""
+    return f"{value:.4f}" if isinstance(value, float) else value
