@@ -46,6 +46,17 @@ def check_axes(name: str, x: Tensor, axes: Sequence[str], channels: int | None =
         )
 
 
+def check_type(x: Tensor, weight: Tensor) -> None:
+    """``x`` is multiplied with ``weight``; autocast makes the two alike, if they are no whole numbers."""
+    if traced() or x.dtype == weight.dtype or (autocasts(x.device.type) and x.is_floating_point()):
+        return
+    raise ShapeError(
+        f"x is {word(x.dtype)}",
+        expected=f"{word(weight.dtype)}, the type of the weights",
+        do="Convert one of them with .to(), or run under autocast.",
+    )
+
+
 def check_steps(x: Tensor) -> None:
     """``x`` has at least one step of time."""
     if not traced() and x.shape[1] < 1:
@@ -58,10 +69,13 @@ def check_lengths(lengths: Tensor | None, batch: int, steps: int) -> None:
     """``lengths`` is ``(batch,)`` whole numbers from 0 to ``steps``, in any order."""
     if lengths is None or traced():
         return
-    if lengths.shape != (batch,) or lengths.is_floating_point():
+    # of small or unsigned types differences would wrap around
+    fits = isinstance(lengths, Tensor) and lengths.shape == (batch,) and lengths.dtype in (torch.int64, torch.int32)
+    if not fits:
+        found = f"{word(lengths.dtype)} {tuple(lengths.shape)}" if isinstance(lengths, Tensor) else kind_of(lengths)
         raise ShapeError(
-            f"lengths is {str(lengths.dtype).removeprefix('torch.')} {tuple(lengths.shape)}",
-            expected=f"whole numbers, one for each of the {batch} samples of the batch",
+            f"lengths is {found}",
+            expected=f"a tensor of whole numbers (int64), one for each of the {batch} samples of the batch",
             do="Give the true steps of each sample.",
         )
     if batch and lengths.device.type == "cpu" and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
@@ -80,7 +94,7 @@ def check_state(state: Any, shapes: Sequence[tuple[int, ...]]) -> None:
     wanted = ", ".join(map(str, shapes))
     if not isinstance(state, (tuple, list)) or not all(isinstance(s, Tensor) for s in state):
         raise ShapeError(
-            f"state is a {type(state).__name__}",
+            f"state is {kind_of(state)}",
             expected=f"a tuple of tensors {wanted}",
             do="Give what the layer gave, or None to start anew.",
         )
@@ -110,3 +124,18 @@ def traced() -> bool:
     """Whether a graph is being made of what runs, or a function of it (``torch.func``)."""
     made = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
     return made or torch._C._are_functorch_transforms_active()
+
+
+def autocasts(kind: str) -> bool:
+    """Whether torch chooses the precision now, on a device of this kind (not every kind knows autocast)."""
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
+def word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def kind_of(value: Any) -> str:
+    """What ``value`` is, and what it holds if it is a list."""
+    held = f" of {', '.join(sorted({type(v).__name__ for v in value}))}" if isinstance(value, (tuple, list)) else ""
+    return f"a {type(value).__name__}{held}"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from crnn.errors import SettingsError, ShapeError
-from crnn.layers._given import check_axes, check_lengths, check_state, check_steps, time_first
+from crnn.layers._given import check_axes, check_lengths, check_state, check_steps, check_type, kind_of, time_first
 from crnn.layers.cells import Cell, State
 from crnn.layers.dropout import TimeDropout
 from crnn.layers.padding import reverse, zero_padding
@@ -78,10 +78,15 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, list[State] | None]:
         check_axes("x", x, time_first(self.space), self.inputs)
         check_steps(x)
+        check_type(x, next(self.parameters()))
         check_lengths(lengths, *x.shape[:2])
-        if state is not None and len(state) != len(self.layers):
-            do = "Give the list that this layer gave, or None to start anew."
-            raise ShapeError(f"state has {len(state)} entries", expected=f"{len(self.layers)}, one a layer", do=do)
+        listed = isinstance(state, (list, tuple))
+        if state is not None and not (listed and len(state) == len(self.layers)):
+            raise ShapeError(
+                f"state has {len(state)} entries" if listed else f"state is {kind_of(state)}",
+                expected=f"{len(self.layers)}, one a layer" if listed else f"a list of {len(self.layers)}, one a layer",
+                do="Give the list that this layer gave, or None to start anew.",
+            )
         if isinstance(self.layers[0], nn.RNNBase):  # it goes through the padding, which may not be finite
             x = zero_padding(x, lengths, axis=1)
         states: list[Any] = []

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from crnn.errors import SettingsError
-from crnn.layers._given import check_axes, check_lengths, check_state, check_steps, time_first, traced
+from crnn.layers._given import check_axes, check_lengths, check_state, check_steps, check_type, time_first, traced
 from crnn.layers.cells import Cell, State
 from crnn.layers.padding import reverse as reversed_steps
 from crnn.layers.padding import zero_padding
@@ -42,6 +42,7 @@ def scan(
         raise SettingsError(f"truncate is {truncate}", expected="0 for no limit, or more", do="Say how many steps.")
     check_axes("x", x, time_first(cell.space), cell.inputs)
     check_steps(x)
+    check_type(x, next(cell.parameters()))
     check_lengths(lengths, *x.shape[:2])
     check_state(state, cell.state_shapes(x.shape[0], tuple(x.shape[3:])))
     x = zero_padding(x, lengths, axis=1)  # what stands there must not meet a gradient of zero: it may not be finite

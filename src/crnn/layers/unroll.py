@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crnn.layers._given import autocasts
 from crnn.layers.cells import Cell, GRUCell, LSTMCell, State
 from crnn.layers.unrolled import Plan, UnrolledGRU, UnrolledLSTM, shaped
 from crnn.layers.window import CONVOLUTIONS, NoInput, SameConv
@@ -63,5 +64,4 @@ def _at(y: Tensor, last: Tensor | None, first: Tensor | None) -> Tensor:
 def precision_of(x: Tensor) -> torch.dtype:
     """The type in which ``x`` is multiplied here; autocast leaves float64 alone."""
     kind = x.device.type
-    casts = torch.is_autocast_enabled(kind) and x.dtype != torch.float64
-    return torch.get_autocast_dtype(kind) if casts else x.dtype
+    return torch.get_autocast_dtype(kind) if autocasts(kind) and x.dtype != torch.float64 else x.dtype

@@ -107,8 +107,9 @@ class UnrolledLSTM(torch.autograd.Function):
             if plan.last is None or start == 0:
                 c_end = cs[-1].clone() if plan.last is None else cs[0].clone()
             if plan.last is not None:
-                here = (plan.last >= start) & (plan.last < stop)
-                c_end[here] = cs[plan.last[here] - start + 1, here.nonzero().squeeze(1)]
+                here, rows = (plan.last >= start) & (plan.last < stop), torch.arange(len(c_end), device=c_end.device)
+                ends = cs[(plan.last - start).clamp(0, stop - start - 1) + 1, rows]
+                c_end = torch.where(shaped(here, ends), ends, c_end)
             c = cs[-1]
             if plan.learns:
                 kept += [cs[0].clone()] if plan.recompute else [cs, z]
