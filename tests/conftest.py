@@ -98,6 +98,8 @@ DRAWN: Mapping[str, Callable[[Path, Sequence[int]], Path]] = {
     "series": drawn_series,
 }
 """Kind of input to what draws a source of it: ``(path without ending, numbers) -> path``."""
+LENGTH: Mapping[str, float] = {"line": 10, "picture": 8, "series": 8}
+"""How long one of four numbers is, in units of the source (pixels, seconds, steps)."""
 
 
 # data sets, each small enough to be learned to perfection in seconds
@@ -125,7 +127,33 @@ def made_classes(folder: Path, kind: str) -> None:
         DRAWN[kind](place, numbers)
 
 
-MADE: Mapping[str, Callable[[Path, str], None]] = {"transcribe": made_texts, "classify": made_classes}
+def made_numbers(folder: Path, kind: str) -> None:
+    rows = []
+    for i in range(18):
+        numbers = [i % 3, i // 3 % 3, i % 3, i // 3 % 3]
+        rows.append((DRAWN[kind](folder / f"{i:02}", numbers).name, sum(numbers) / 8))
+    write_table(folder / "numbers.csv", [("file", "target"), *rows])
+
+
+def made_events(folder: Path, kind: str) -> None:
+    rows: list[tuple[Any, ...]] = []
+    for i in range(12):
+        numbers = [i % 3, i // 3 % 3, (i + 1) % 3, 0]
+        file = DRAWN[kind](folder / f"{i:02}", numbers).name
+        rows += [(file, "", "", "")]
+        for place, number in enumerate(numbers):
+            if number:
+                start = place * LENGTH[kind]
+                rows.append((file, start, start + LENGTH[kind], ("none", "bell", "horn")[number]))
+    write_table(folder / "events.csv", [("file", "onset", "offset", "label"), *rows])
+
+
+MADE: Mapping[str, Callable[[Path, str], None]] = {
+    "transcribe": made_texts,
+    "classify": made_classes,
+    "regress": made_numbers,
+    "tag": made_events,
+}
 """Task to what writes a data set of sources of a kind: ``(folder, kind)``."""
 COMBINATIONS = list(combinations())
 """Every model, kind and task that make sense together."""

@@ -9,7 +9,7 @@ always speak of axis 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +39,8 @@ class Sample:
     y: Any = None
     group: str | None = None
     split: str | None = None
+    scale: float = 1.0
+    """Steps of the input for each unit of the source (a pixel, a second); known once ``x`` is an array."""
 
 
 class Seq(NamedTuple):
@@ -63,6 +65,8 @@ class Batch:
     inputs: Any
     targets: Any = None
     views: int = 1
+    scales: tuple[float, ...] = ()
+    """``scale`` of each sample."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -70,7 +74,7 @@ class Batch:
     def to(self, device: Any, **options: Any) -> Batch:
         """The same on another device."""
         inputs, targets = (_to(part, device, **options) for part in (self.inputs, self.targets))
-        return Batch(self.ids, inputs, targets, self.views)
+        return Batch(self.ids, inputs, targets, self.views, self.scales)
 
 
 def _to(part: Any, device: Any, **options: Any) -> Any:
@@ -97,6 +101,12 @@ class Prediction:
     value: Any
     score: float
     parts: tuple[Part, ...] = ()
+
+
+def in_source(prediction: Prediction, scale: float) -> Prediction:
+    """``prediction`` with its places in units of the source, of which one is ``scale`` steps of the input."""
+    parts = tuple(replace(p, start=p.start / scale, stop=p.stop / scale) for p in prediction.parts)
+    return replace(prediction, parts=parts)
 
 
 @dataclass(frozen=True, slots=True)

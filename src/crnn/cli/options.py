@@ -40,7 +40,7 @@ Settings = Annotated[
     Parameter(name="--set", negative="", help="Any value of a recipe: TABLE.KEY=VALUE, such as encoder.hidden=128."),
 ]
 Format = Annotated[
-    str, Parameter(help="Format of the data: auto, pairs, table, page, alto, folders, npz, pictures, files.")
+    str, Parameter(help="Format of the data: auto, pairs, table, page, alto, folders, events, npz, pictures, files.")
 ]
 Group = Annotated[
     str | None, Parameter(help="What must not be in two parts: a column, or a pattern found in the files' names.")

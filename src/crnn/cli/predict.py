@@ -126,8 +126,8 @@ def _line(task: Any, answer: Any, kind: str, top: int) -> str:
 
         from crnn.tasks import cell, columns_of
 
-        row = task.plain(answer, top=top)
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow([cell(row[name]) for name in columns_of(row)])
+        table = csv.writer(text, lineterminator="\n")
+        table.writerows([cell(row[name]) for name in columns_of(row)] for row in task.rows(answer))
         return text.getvalue()
     return task.line(answer, top=top) + "\n"

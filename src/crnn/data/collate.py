@@ -50,4 +50,5 @@ def collate(samples: Sequence[Sample | CrnnError]) -> Loaded:
     if not good:
         return Loaded(None, left_out)
     targets = None if any(s.y is None for s in good) else gather([s.y for s in good])
-    return Loaded(Batch(tuple(s.id for s in good), gather([s.x for s in good]), targets), left_out)
+    ids, scales = tuple(s.id for s in good), tuple(s.scale for s in good)
+    return Loaded(Batch(ids, gather([s.x for s in good]), targets, scales=scales), left_out)

@@ -50,7 +50,8 @@ class Samples(Dataset):
                 x, moved = self.kind.vary(x, moving, self.augment, random_of(self.seed, epoch, sample.id))
             else:
                 x, moved = self.kind.plain(x, moving)
-            return self.task.encode(replace(sample, x=self.kind.finish(x), y=y if moving is None else moved))
+            y = y if moving is None else moved
+            return self.task.encode(replace(sample, x=self.kind.finish(x), y=y, scale=scale))
         except CrnnError as error:
             return error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from crnn.config import Precision
 from crnn.data.collate import gather
 from crnn.errors import CrnnError
 from crnn.precision import autocast, resolve
-from crnn.types import Batch, Prediction, Region, Sample
+from crnn.types import Batch, Prediction, Region, Sample, in_source
 
 Source = Path | Region | np.ndarray | Any
 """What can be read: a path, a part of a page, an array, a picture of Pillow's, or several by name."""
@@ -104,7 +103,7 @@ class Predictor:
             with torch.inference_mode(), autocast(self.precision, self.device):
                 predictions = self.task.predict(self.net, batch)
             for i, prediction in zip(good, predictions, strict=True):
-                answers[i] = _in_source(prediction, read[i][1])  # type: ignore[index]
+                answers[i] = in_source(prediction, read[i][1])  # type: ignore[index]
         return answers
 
     def _read(self, sample: Sample) -> tuple[list[Any], float] | CrnnError:
@@ -143,9 +142,3 @@ def _steps(predictor: Predictor, sample: Sample) -> int:
         return predictor.kind.steps(sample.x)
     except CrnnError:
         return 0
-
-
-def _in_source(prediction: Prediction, scale: float) -> Prediction:
-    """Places in units of the source, of which one is ``scale`` steps of the input."""
-    parts = tuple(replace(p, start=p.start / scale, stop=p.stop / scale) for p in prediction.parts)
-    return replace(prediction, parts=parts)

@@ -14,12 +14,14 @@ from crnn.errors import CrnnError
 from crnn.findings import Doubts, Seen
 from crnn.tasks._common import cell, columns_of
 from crnn.tasks.classify import Classify
+from crnn.tasks.regress import Regress
+from crnn.tasks.tag import Tag
 from crnn.tasks.transcribe import Transcribe
 from crnn.types import Batch, Prediction, Sample
 
 __all__ = ["TASKS", "Task", "cell", "columns_of"]
 
-TASKS: dict[str, Any] = {"transcribe": Transcribe, "classify": Classify}
+TASKS: dict[str, Any] = {"transcribe": Transcribe, "classify": Classify, "regress": Regress, "tag": Tag}
 
 
 class Task(Protocol):
@@ -73,5 +75,6 @@ class Task(Protocol):
     def word(self, value: Any) -> str: ...
     def line(self, prediction: Prediction, *, top: int = 1) -> str: ...
     def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]: ...
+    def rows(self, prediction: Prediction) -> list[dict[str, Any]]: ...
     def show(self, prediction: Prediction, truth: Any, picture: bytes | None = None) -> str: ...
     def write(self, predictions: Iterable[Prediction], path: Path) -> None: ...

@@ -47,12 +47,19 @@ class Common:
         return f"{prediction.id}\t{self.word(prediction.value)}\t{prediction.score:.2f}"
 
     def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
-        """A prediction as plain values; those that are no lists are the columns of a CSV file."""
+        """A prediction as plain values."""
         raise NotImplementedError
+
+    def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """A prediction as rows of a CSV file, whose columns are the keys of values that are no lists."""
+        return [self.plain(prediction)]
 
     def write(self, predictions: Iterable[Prediction], path: Path) -> None:
         """``.jsonl`` (all there is) or ``.csv``."""
-        write_rows((self.plain(p) for p in predictions), path)
+        rows = (
+            row for p in predictions for row in (self.rows(p) if path.suffix.lower() == ".csv" else [self.plain(p)])
+        )
+        write_rows(rows, path)
 
 
 def write_rows(rows: Iterable[Mapping[str, Any]], path: Path, *, text: str | None = None) -> None:

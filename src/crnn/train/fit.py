@@ -30,7 +30,7 @@ from crnn.precision import resolve
 from crnn.registry import suggest
 from crnn.train.callbacks import KeepBest, Progress, Watchdog
 from crnn.train.prepare import Part, Prepared, prepare
-from crnn.types import Prediction, Sample
+from crnn.types import Prediction, Sample, in_source
 
 RECIPE = "recipe.json"
 STATE = "last.ckpt"
@@ -64,7 +64,8 @@ class Run(lightning.LightningModule):
     def validation_step(self, loaded: Loaded, _: int) -> None:
         self.left_out.update(dict.fromkeys(str(e) for e in loaded.left_out))
         if loaded.batch is not None:
-            self.predictions += self.bundle.task.predict(self.net, loaded.batch)
+            predictions = self.bundle.task.predict(self.net, loaded.batch)
+            self.predictions += map(in_source, predictions, loaded.batch.scales)
 
     def on_train_batch_start(self, *_: Any) -> None:
         torch.manual_seed(self.settings.seed * 1_000_003 + self.global_step)  # dropout depends on the step alone

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._files import exists, inside
+from crnn.data.formats._files import SPLITS, Split, exists, inside
 from crnn.errors import DataError
 
 IMAGES = (
@@ -26,7 +26,12 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "text": {"image": SOURCES, "text": TEXTS},
     "label": {"source": SOURCES, "label": ("label", "class", "category", "target", "y", "labels", "class_name", "tag")},
     "numbers": {"source": SOURCES, "number": ("target", "value", "y", "number", "score", "label", "age", "rating")},
-    "events": {"source": SOURCES, "label": ("event_label", "label", "event", "class", "category", "tag")},
+    "events": {
+        "source": SOURCES,
+        "label": ("event_label", "label", "event", "class", "category", "tag"),
+        "start": ("onset", "start", "begin", "start_time", "onset_time", "from"),
+        "stop": ("offset", "stop", "end", "end_time", "offset_time", "to"),
+    },
 }
 """For each kind of answer its parts and the usual names of their columns; where a table has several, the first here is
 taken. Spelling: lower case, ``_``."""
@@ -47,7 +52,7 @@ def roles_of(names: Sequence[str], table: Path, asked: Asked) -> dict[str, str]:
     spelled = {spell(name): name for name in reversed(names)}
     usual = NAMES[asked.answer] | SHARED
     roles = {role: next((spelled[n] for n in words if n in spelled), None) for role, words in usual.items()}
-    first, answer = list(NAMES[asked.answer])
+    first, answer = list(NAMES[asked.answer])[:2]
     if asked.group is not None and spell(asked.group) in spelled:
         roles["group"] = spelled[spell(asked.group)]
     needed = {name: f"input:{name}" for name in asked.inputs} | {name: f"answer:{name}" for name in asked.columns}
@@ -126,3 +131,16 @@ def number_of(value: Any, where: str, table: Path) -> float:
 def _missing(names: Sequence[str], expected: str, table: Path) -> DataError:
     columns = ", ".join(map(repr, names[:20]))
     return DataError(f"has the columns {columns}", expected=expected, do="Rename the column.", file=table)
+
+
+def shared_of(
+    row: Mapping[str, Any], roles: Mapping[str, str], table: Path, where: str
+) -> tuple[str | None, Split | None]:
+    """Group and split of a row. Raises ``DataError``."""
+    group = word_of(row.get(roles["group"]), where + "has a group that", table) if "group" in roles else ""
+    split = word_of(row.get(roles["split"]), where + "has a split that", table) if "split" in roles else ""
+    if split and split.lower() not in SPLITS:
+        raise DataError(
+            f"{where}has the split {split!r}", expected="train, valid or test", do="Correct that row.", file=table
+        )
+    return group or None, SPLITS.get(split.lower())

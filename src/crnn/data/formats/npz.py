@@ -30,7 +30,7 @@ def recognise(path: Path) -> bool:
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
     """A sample for each entry of ``x``; its id is its place. Raises ``DataError``."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("x", *EACH) if name in file.files}
             names = list(file.files)
     except (OSError, ValueError, EOFError, KeyError, AttributeError, BadZipFile, zlib.error) as error:

@@ -58,6 +58,9 @@ def _table(text: str, path: Path, columns: Sequence[str]) -> np.ndarray:
     header = any(_number(cell) is None for cell in names)
     skip = text.splitlines().index(first) + header
     wanted = _wanted(names if header else [], len(names), columns, path)
+    if not any(line.strip() for line in text.splitlines()[skip:]):
+        do = "Copy it again or take it out of the data."
+        raise DataError("holds no rows of numbers", expected="a recording", do=do, file=path)
     try:
         return np.loadtxt(
             io.StringIO(text), np.float32, delimiter=delimiter, skiprows=skip, usecols=wanted, ndmin=2, comments=None
@@ -86,9 +89,6 @@ def _slowly(text: str, delimiter: str | None, wanted: Sequence[int], skip: int, 
                 do = "Correct or delete that row; name the columns that are wanted in input.columns."
                 raise DataError(f"row {number} says {cells[i]!r}", expected="a number", do=do, file=path)
         rows.append(values)
-    if not rows:
-        do = "Copy it again or take it out of the data."
-        raise DataError("holds no rows of numbers", expected="a recording", do=do, file=path)
     return np.array(rows, np.float32)
 
 

@@ -1,0 +1,294 @@
+"""tag: labels along the time of a sample: events with start and stop, or a label for each step.
+
+The network says at each of its steps what is there: one label or nothing (softmax), or any number of labels at once
+(sigmoid). Runs of steps become events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from crnn.config import Share, Strength, Whole
+from crnn.errors import DataError
+from crnn.findings import Doubts, Finding, Seen
+from crnn.metrics import events as metrics
+from crnn.metrics.labels import ordered
+from crnn.tasks._common import Common
+from crnn.tasks._events_html import NOTE, events_html
+from crnn.tasks._runs import NOTHING, activity, events_of, is_events, overlaps, runs, smooth
+from crnn.tasks._stepwise import StepHead, end_of, together
+from crnn.types import Batch, Part, Prediction, Sample
+
+Events = tuple[Part, ...]
+Pair = tuple[Events, Prediction]
+LEAST = 1e-6  # of a unit: shorter events are none
+
+
+class Tag(Common):
+    """Events for each sample; knows the labels, and whether several can be there at once."""
+
+    name = "tag"
+    answer = "events"
+    kinds = ("series", "sound", "film", "picture", "sentence")
+    best = ("segment_f1", max)
+    figures = ("segment_f1", "event_f1")
+    aligned = True
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Settings:
+        labels: Literal["auto", "one", "many"] = "auto"
+        """Labels at one time: at most one, or any number; auto looks whether events of the training part overlap."""
+        threshold: Share = 0.5
+        """Probability from which a label is there, where there may be many."""
+        median: Whole = 1
+        """Steps of the output whose running median is taken before events are made; 1 takes none."""
+        dropout: Share = 0.1
+        """Share of features dropped before the last layer, in training."""
+        rate: Strength = 0.0
+        """Labels a second, where data give one for each step and the input is measured in seconds; 0 counts them."""
+        segment: Strength = 1.0
+        """Length of the segments of the segment F1, in units of the input (seconds, steps, pixels)."""
+        collar: Strength = 0.2
+        """How far the beginning of an event may be off for the event F1, in units of the input."""
+
+    def __init__(self, settings: Settings, labels: Sequence[Any], shares: Sequence[float], *, many: bool) -> None:
+        self.settings, self.labels, self.shares, self.many = settings, tuple(labels), tuple(shares), many
+        self.number = {label: i for i, label in enumerate(self.labels)}
+
+    # what is learned, and kept in the bundle
+
+    @classmethod
+    def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
+        """The labels of the training part, how much of the time each takes, and whether they overlap. Raises
+        ``DataError`` if there are none."""
+        known = [_events(s.y, settings.rate) for s in samples if _is_answer(s.y)]
+        time: dict[Any, float] = {}
+        for part in (part for events in known for part in events):
+            time[part.value] = time.get(part.value, 0.0) + part.stop - part.start
+        if not time:
+            do = "Give a table with columns for file, onset, offset and label, see docs/data.md."
+            raise DataError("no sample has an event", expected="events with their labels", do=do)
+        names = ordered(time)
+        total = sum(time.values())
+        many = settings.labels == "many" or (settings.labels == "auto" and any(map(overlaps, known)))
+        return cls(settings, names, [time[name] / total for name in names], many=many)
+
+    @classmethod
+    def blank(cls, settings: Settings, outputs: int) -> Self:
+        """A task for a network of ``outputs`` outputs without data: labels 0, 1 and so on, any number at once."""
+        return cls(settings, range(outputs), [1 / outputs] * outputs, many=True)
+
+    @classmethod
+    def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
+        return cls(settings, learned["labels"], list(map(float, learned["shares"])), many=bool(learned["many"]))
+
+    def learned(self) -> dict[str, Any]:
+        return {"labels": list(self.labels), "shares": list(self.shares), "many": self.many}
+
+    def facts(self) -> dict[str, str]:
+        names = ", ".join(map(str, self.labels[:10])) + (" ..." if len(self.labels) > 10 else "")
+        return {"labels": f"{len(self.labels):,}: {names}", "at one time": "any number" if self.many else "one or none"}
+
+    def extend(self, samples: Sequence[Sample]) -> Tag:
+        """This task with the new labels of ``samples`` behind the known ones, for fine-tuning."""
+        new = type(self).learn(self.settings, samples)
+        names = (*self.labels, *(label for label in new.labels if label not in self.number))
+        share = dict(zip(new.labels, new.shares, strict=True))
+        return Tag(self.settings, names, [share.get(name, 0.0) for name in names], many=self.many)
+
+    # encode, head, loss, predict
+
+    def problem(self, sample: Sample, steps: int | None = None) -> DataError | None:
+        """Why ``sample`` cannot be learned from: no answer, unknown labels, or nothing left of it."""
+        if not _is_answer(sample.y):
+            do = "Write them or drop the sample."
+            return DataError("has no labels", expected="events, or a label for each step", do=do, file=sample.id)
+        if unknown := {p.value for p in _events(sample.y, 1.0)} - self.number.keys():
+            return DataError(
+                f"has the labels {', '.join(map(str, ordered(unknown)))}",
+                expected=f"the {len(self.labels)} labels of the training part",
+                do="Add samples with them to the training part, or correct the labels.",
+                file=sample.id,
+            )
+        if steps is not None and steps < 1:
+            do = "Take a longer sample, or a model that joins fewer steps."
+            return DataError("leaves no step of output", expected="at least one", do=do, file=sample.id)
+        return None
+
+    def doubts(self, seen: Sequence[Seen]) -> Doubts:
+        """What is odd about these events, and figures of them."""
+        findings = [
+            Finding.of(s.problem, "no usable labels", file=s.sample.id, split=s.split) for s in seen if s.problem
+        ]
+        figures = {}
+        for split in dict.fromkeys(s.split for s in seen):
+            known = [_events(s.sample.y, self.settings.rate) for s in seen if s.split == split and s.usable]
+            figures[split] = {"events": sum(map(len, known)), "labels": len({p.value for e in known for p in e})}
+        return Doubts((*findings, *self._overlapping(seen)), figures, {"labels": len(self.labels)})
+
+    def _overlapping(self, seen: Sequence[Seen]) -> Iterator[Finding]:
+        for s in seen:
+            if not self.many and s.usable and overlaps(_events(s.sample.y, self.settings.rate)):
+                do = "Set task.labels to many."
+                yield Finding("warning", "overlapping events", s.sample.id, "has events at one time", do, s.split)
+
+    def along(self, y: Any, steps: int, scale: float) -> np.ndarray:
+        """Which labels are there at each step: bool ``(steps, labels)``."""
+        return activity(y, steps, scale, self.number)
+
+    def encode(self, sample: Sample) -> Sample:
+        """``y`` of each step: a float for each label, or the number of the label, 0 for nothing."""
+        if not isinstance(sample.y, np.ndarray):
+            return replace(sample, y=None)
+        if self.many:
+            return replace(sample, y=sample.y.astype(np.float32))
+        return replace(sample, y=np.where(sample.y.any(1), sample.y.argmax(1) + 1, 0).astype(np.int64))
+
+    def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
+        outputs = len(self.labels) + (not self.many)
+        return StepHead(encoder.levels[-1].channels, outputs, dropout=self.settings.dropout)
+
+    def grow_head(self, head: nn.Module, old: Tag, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The old head's ``weights`` in the shape of ``head``, whose new labels keep their fresh weights."""
+        rows = [self.number[label] + (not self.many) for label in old.labels]
+        rows = rows if self.many else [0, *rows]
+        grown = {name: value.clone() for name, value in head.state_dict().items()}
+        for name, value in weights.items():
+            grown[name][rows] = value
+        return grown
+
+    def loss(self, net: Any, batch: Batch) -> Tensor:
+        """Mean over true steps of the output; a step's truth is that of the input step at its middle."""
+        y, truth = together(net(batch.inputs), batch.targets, net.encoder.levels[-1].stride)
+        return F.binary_cross_entropy_with_logits(y, truth) if self.many else F.cross_entropy(y, truth)
+
+    def predict(self, net: Any, batch: Batch) -> list[Prediction]:
+        """Events for each sample: parts have label, place in steps of the input, and mean probability; the value is
+        their labels in order."""
+        y, lengths = net(batch.inputs)
+        stride = net.encoder.levels[-1].stride
+        shares = (y.sigmoid() if self.many else y.softmax(-1)).cpu().numpy()
+        first = next(iter(batch.inputs.values())) if isinstance(batch.inputs, Mapping) else batch.inputs
+        steps = zip(lengths.tolist(), first.lengths.tolist(), strict=True)
+        return [
+            self.read(id, row[:count], stride=stride, length=length)
+            for id, row, (count, length) in zip(batch.ids, shares, steps, strict=True)
+        ]
+
+    def read(self, id: str, shares: np.ndarray, *, stride: int, length: int) -> Prediction:
+        """The events of one sample's probabilities ``(time, outputs)``; the input has ``length`` steps, ``stride`` for
+        each of these."""
+        calm = smooth(shares, self.settings.median)
+        if self.many:
+            there, columns = calm >= self.settings.threshold, shares
+            sure = np.where(there, shares, 1 - shares)
+        else:
+            best = calm.argmax(1)
+            there, columns = best[:, None] == np.arange(1, shares.shape[1]), shares[:, 1:]
+            sure = shares[np.arange(len(shares)), best]
+        parts = [
+            Part(self.labels[i], float(a * stride), end_of(b, len(shares), stride, length), float(mean))
+            for i in range(there.shape[1])
+            for a, b in runs(there[:, i])
+            if a * stride < length and (mean := min(1.0, columns[a:b, i].mean())) >= 0
+        ]
+        parts.sort(key=lambda part: (part.start, part.stop))
+        score = float(np.clip(sure.mean(), 0, 1)) if sure.size else 0.0
+        return Prediction(id, tuple(part.value for part in parts), score, tuple(parts))
+
+    # figures
+
+    def truth(self, sample: Sample) -> Events | None:
+        return _events(sample.y, self.settings.rate) if _is_answer(sample.y) else None
+
+    def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
+        """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.events.score``."""
+        segment, collar = max(LEAST, self.settings.segment), self.settings.collar
+        return metrics.score([(truth, p.parts) for truth, p in pairs], groups, segment=segment, collar=collar)
+
+    def row(self, truth: Events, prediction: Prediction) -> dict[str, Any]:
+        """One line of a report; ``badness`` sorts it, worst first."""
+        good = metrics.f1(metrics.time_counts(truth, prediction.parts))
+        said = {"id": prediction.id, "truth": self.word(truth), "answer": self.word(prediction.value)}
+        return {**said, "time_f1": good, "badness": 1 - good}
+
+    def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+        rows = []
+        for label in ordered({part.value for truth, p in pairs for part in (*truth, *p.parts)}):
+            only = [(_only(truth, label), _only(p.parts, label)) for truth, p in pairs]
+            figures = metrics.score(only, segment=max(LEAST, self.settings.segment), collar=self.settings.collar)
+            count = sum(len(truth) for truth, _ in only)
+            rows.append(
+                {"label": label, "events": count, **{k: figures[k] for k in ("segment_f1", "event_f1", "time_f1")}}
+            )
+        return {"figures": metrics.FIGURES, "note": NOTE, "tables": [("Labels", rows)]}
+
+    def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+        """What needs no network: nothing at all, and the most frequent label all the time."""
+        usual = self.labels[int(np.argmax(self.shares))]
+        truths = [(s.id, _events(s.y, self.settings.rate)) for s in samples]
+        always = [
+            (truth, Prediction(id, (usual,), 1.0, (Part(usual, 0.0, max((p.stop for p in truth), default=1.0), 1.0),)))
+            for id, truth in truths
+        ]
+        nothing = [(truth, Prediction(id, (), 1.0)) for id, truth in truths]
+        names = ("segment_f1", "event_f1", "time_f1")
+        return {
+            row: {k: v for k, v in self.score(pairs).items() if k in names}
+            for row, pairs in (("nothing", nothing), ("most frequent label", always))
+        }
+
+    def diagnose(self, pairs: Sequence[Pair]) -> str | None:
+        """Why these answers of the validation part are no good, if the network has plainly learned nothing."""
+        if any(truth for truth, _ in pairs) and not any(p.parts for _, p in pairs):
+            return (
+                "the network finds no event in any sample: files and events may not belong together, the unit of the "
+                "places may be another, or the learning rate is too high"
+            )
+        return None
+
+    # what a person sees
+
+    def say(self, figures: Mapping[str, float]) -> str:
+        return f"segment F1 {100 * figures['segment_f1']:.2f} %  event F1 {100 * figures['event_f1']:.2f} %"
+
+    def word(self, value: Any) -> str:
+        names = [str(part.value if isinstance(part, Part) else part) for part in value]
+        return " ".join(names[:12]) + (" ..." if len(names) > 12 else "")
+
+    def line(self, prediction: Prediction, *, top: int = 1) -> str:
+        events = (f"{p.start:.2f}-{p.stop:.2f} {p.value} {p.score:.2f}" for p in prediction.parts)
+        return "\t".join([prediction.id, *events])
+
+    def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
+        rows = [{"onset": p.start, "offset": p.stop, "label": p.value, "score": p.score} for p in prediction.parts]
+        return {"id": prediction.id, "events": rows}
+
+    def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """A row for each event."""
+        return [{"id": prediction.id, **event} for event in self.plain(prediction)["events"]]
+
+    def show(self, prediction: Prediction, truth: Events | None, picture: bytes | None = None) -> str:
+        """An HTML fragment: picture, tracks of truth and answer."""
+        return events_html(truth, prediction.parts, self.labels, picture)
+
+
+def _is_answer(y: Any) -> bool:
+    return isinstance(y, (list, tuple))
+
+
+def _events(y: Sequence[Any], rate: float) -> Events:
+    """``y`` as events: as it is, or runs of equal labels."""
+    if is_events(y):
+        return tuple(y)
+    return events_of([None if label in NOTHING else label for label in y], rate or 1.0)
+
+
+def _only(events: Events, label: Any) -> Events:
+    return tuple(part for part in events if part.value == label)

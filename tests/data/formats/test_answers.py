@@ -1,0 +1,110 @@
+"""Tables of labels and numbers, events, and arrays in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crnn.data.formats import Asked, open_data
+from crnn.errors import CrnnError, DataError
+from crnn.types import Part
+
+LABEL, NUMBERS, EVENTS = (Asked(answer=a) for a in ("label", "numbers", "events"))  # type: ignore[arg-type]
+
+
+def table(folder: Path, text: str, name: str = "table.csv") -> Path:
+    for file in ("a.wav", "b.wav"):
+        (folder / file).touch()
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("text", "answers", "groups"),
+    [
+        ("file,label\na.wav,dog\nb.wav,cat\n", ["dog", "cat"], [None, None]),
+        ("filename,fold,category\na.wav,1,dog\nb.wav,2,cat\n", ["dog", "cat"], ["1", "2"]),
+        ("path;class;speaker\na.wav;3;x\nb.wav;;y\n", ["3", None], ["x", "y"]),
+    ],
+)
+def test_labels(text: str, answers: list[Any], groups: list[Any], tmp_path: Path) -> None:
+    samples = open_data(table(tmp_path, text), asked=LABEL)
+    assert [s.y for s in samples] == answers and [s.group for s in samples] == groups
+    assert [s.id for s in samples] == ["a.wav", "b.wav"]
+
+
+def test_numbers_one_or_several(tmp_path: Path) -> None:
+    path = table(tmp_path, "file,age,x,y\na.wav,30,1,2\nb.wav,,3,4\n")
+    assert [s.y for s in open_data(path, asked=Asked(answer="numbers", columns=("age",)))] == [30.0, None]
+    assert [s.y for s in open_data(path, asked=Asked(answer="numbers", columns=("x", "y")))] == [(1, 2), (3, 4)]
+    left_out: list[CrnnError] = []
+    path = table(tmp_path, "file,target\na.wav,inf\nb.wav,old\n")
+    with pytest.raises(DataError, match="2 left out"):
+        open_data(path, "auto", left_out, asked=NUMBERS)
+    assert ["line 2 says 'inf'" in str(left_out[0]), "line 3 says 'old'" in str(left_out[1])] == [True, True]
+
+
+def test_a_column_that_is_named_is_the_answer_or_the_group(tmp_path: Path) -> None:
+    path = table(tmp_path, "file,label,mood,take\na.wav,dog,glad,7\nb.wav,cat,sad,8\n")
+    samples = open_data(path, asked=Asked(answer="label", columns=("mood",), group="take"))
+    assert [(s.y, s.group) for s in samples] == [("glad", "7"), ("sad", "8")]
+    with pytest.raises(
+        DataError, match=r"has the columns 'file', 'label', 'mood', 'take'; expected one named 'colour'"
+    ):
+        open_data(path, asked=Asked(answer="label", columns=("colour",)))
+
+
+def test_sentences_stand_in_the_table_and_inputs_have_columns(tmp_path: Path) -> None:
+    (sample,) = open_data(table(tmp_path, "text,label\nWho?,HUM\n"), asked=LABEL)
+    assert (sample.x, sample.y, sample.id) == ("Who?", "HUM", "table.csv:2")
+    asked = Asked(answer="label", inputs=("sound", "said"))
+    (sample,) = open_data(table(tmp_path, "sound,said,label\na.wav,Hello there.,greeting\n"), asked=asked)
+    assert sample.x == {"sound": tmp_path / "a.wav", "said": "Hello there."}
+
+
+def test_events_of_a_file_come_together(tmp_path: Path) -> None:
+    rows = "filename,onset,offset,event_label,split\na.wav,1.5,2,dog,train\na.wav,0,0.5,cat,train\nb.wav,,,,test\n"
+    one, two = open_data(table(tmp_path, rows), asked=EVENTS)
+    assert one.y == (Part("cat", 0.0, 0.5, 1.0), Part("dog", 1.5, 2.0, 1.0)) and one.split == "train"
+    assert two.y == () and two.split == "test", "silence is an answer"
+    left_out: list[CrnnError] = []
+    path = table(tmp_path, "file,start,stop,label\na.wav,2,1,dog\nb.wav,0,1,cat\n")
+    assert len(open_data(path, "auto", left_out, asked=EVENTS)) == 2
+    assert "line 2 has an event from 2 to 1" in str(left_out[0])
+
+
+def test_events_need_their_columns(tmp_path: Path) -> None:
+    path = table(tmp_path, "file,label\na.wav,dog\n")
+    with pytest.raises(DataError, match="columns for file, onset, offset and label"):
+        open_data(path, "events", asked=EVENTS)
+
+
+def test_arrays_in_one_file(tmp_path: Path) -> None:
+    x = np.arange(24.0).reshape(3, 4, 2)
+    np.savez(tmp_path / "a.npz", x=x, y=[2, 0, 1], lengths=[4, 1, 2], groups=["u", "v", "u"], split=["train"] * 3)
+    samples = open_data(tmp_path / "a.npz", asked=LABEL)
+    assert [s.y for s in samples] == [2, 0, 1] and [len(s.x) for s in samples] == [4, 1, 2]
+    assert [(s.id, s.group, s.split) for s in samples][1] == ("1", "v", "train")
+    np.savez(tmp_path / "b.npz", x=x, y=np.array([["p", "q", "", "p"]] * 3), lengths=[4, 1, 2])
+    assert [s.y for s in open_data(tmp_path / "b.npz", asked=EVENTS)] == [["p", "q", "", "p"], ["p"], ["p", "q"]]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"z": [1]}, "holds the arrays z"),
+        ({"x": [1, 2], "y": [1]}, "has 2 entries of x and 1 of y"),
+        ({"x": [1], "split": ["later"]}, "entry 0 has the split 'later'"),
+        ({"x": np.array([None])}, "cannot be read"),
+    ],
+)
+def test_arrays_that_make_no_sense(arrays: dict[str, Any], words: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(DataError, match=f"a.npz: {words}"):
+        open_data(tmp_path / "a.npz", asked=LABEL)
+    (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 rubbish")
+    with pytest.raises(DataError, match="a.npz: "):
+        open_data(tmp_path / "a.npz", asked=LABEL)
