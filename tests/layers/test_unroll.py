@@ -384,7 +384,7 @@ def test_any_layout_of_memory(name: str, kind: torch.dtype) -> None:
     dilation=st.integers(1, 2),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_equals_the_plain_loop_at_any_size(
     name: str,
     space: int,
