@@ -11,7 +11,10 @@ from crnn.models.cascade import Cascade
 from crnn.models.crnn import CRNN
 from crnn.models.crnn_htr import CRNNHTR
 from crnn.models.crnn_vgg import CRNNVGG
+from crnn.models.grcnn import GRCNN
 from crnn.models.mdlstm_htr import MDLSTMHTR
+from crnn.models.nin import NIN
+from crnn.models.rcnn import RCNN96, RCNN128, RCNN160
 from crnn.models.renet import ReNetReader
 from crnn.types import Features, Level, Seq
 
@@ -22,6 +25,11 @@ MODELS: dict[str, Any] = {
     "crnn_htr": CRNNHTR,
     "mdlstm_htr": MDLSTMHTR,
     "renet": ReNetReader,
+    "rcnn_96": RCNN96,
+    "rcnn_128": RCNN128,
+    "rcnn_160": RCNN160,
+    "nin": NIN,
+    "grcnn": GRCNN,
 }
 
 
