@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crnn import create
-from crnn.bundle import Net, build
+from crnn.bundle import Net, build, combinations
+from crnn.data import inputs
 from crnn.describe import Description, describe
 from crnn.drawing import LAYER, draw, short
 from crnn.errors import SettingsError
@@ -42,9 +43,16 @@ def toy(function: Callable[[Tensor], Tensor], *modules: nn.Module) -> nn.Module:
     return Toy()
 
 
+FIRST = {model: (kind, task) for model, kind, task in list(combinations())[::-1]}
+"""Model to the first kind of input that it reads, and the first task that it can do with it."""
+READERS = [model for model, (kind, _) in FIRST.items() if kind == "line"]
+
+
 def of(name: str, height: int = 64) -> tuple[Net, Description]:
-    net = create(name, learned={"letters": "abc"}, input={"height": height})
-    return net, describe(net, InputSpec("line", 1, (height,)), 120)
+    kind, task = FIRST[name]
+    table = {"name": kind, **({"height": height} if kind == "line" else {})}
+    net = create(name, task=task, classes=4, input=table)
+    return net, describe(net, inputs.restore(table).spec, 120)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -56,8 +64,10 @@ def test_rows_hold_every_parameter_and_end_where_the_network_does(name: str) -> 
     assert description.totals.bytes == sum(v.numel() * v.element_size() for v in net.state_dict().values())
     last = description.rows[-1]
     level = net.encoder.levels[-1]
-    assert last.shape == (1, net.encoder.out_lengths(torch.tensor([120])).item(), 4)
-    assert (last.role, last.field, last.stride) == ("linear", math.inf, level.stride)
+    assert last.role == "linear" and last.shape[-1] == 4
+    if name in READERS:
+        assert last.shape == (1, net.encoder.out_lengths(torch.tensor([120])).item(), 4)
+        assert (last.field, last.stride) == (math.inf, level.stride)
 
 
 def test_names_are_those_of_the_weights() -> None:
@@ -86,7 +96,7 @@ def test_the_published_table_of_crnn_vgg() -> None:
     assert recurrent == [("LSTM 256 →", "forward"), ("LSTM 256 ←", "backward")] * 2
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", READERS)
 def test_field_is_where_the_gradient_comes_from(name: str) -> None:
     task = Transcribe.restore(Transcribe.Settings(), {"letters": "ab"})
     net = build(task, {"height": 64}, {"name": name}).net.eval()

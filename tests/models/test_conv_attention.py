@@ -1,0 +1,82 @@
+"""Convolutions, recurrence, attention: what comes out for each kind of input, and what each part adds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from crnn import create
+from crnn.errors import SettingsError
+from crnn.layers import TimeAttention, mask
+from crnn.models.conv_attention import ConvAttention
+from crnn.types import InputSpec, Seq
+
+SPECS = (
+    InputSpec("series", 3),
+    InputSpec("sound", 1, (9,)),
+    InputSpec("picture", 3, (8,)),
+    InputSpec("film", 3, (6, 5)),
+    InputSpec("sentence", 1, vocabulary=9),
+)
+every_kind = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
+
+
+def small(spec: InputSpec = SPECS[0], **values: Any) -> ConvAttention:
+    given = {"channels": (4, 5, 6), "embedding": 4, "hidden": 4, "heads": 2, **values}
+    return ConvAttention(spec, ConvAttention.Settings(**given)).eval()
+
+
+def drawn(spec: InputSpec, batch: int, steps: int) -> torch.Tensor:
+    shape = (batch, steps, spec.channels, *spec.space)
+    return torch.randint(9, shape) if spec.vocabulary else torch.rand(shape)
+
+
+@every_kind
+@torch.no_grad()
+def test_alone_equals_in_a_batch(spec: InputSpec) -> None:
+    encoder, lengths = small(spec), torch.tensor([30, 1, 13])
+    encoder.train()(Seq(drawn(spec, 3, 30), torch.tensor([30, 30, 30])))
+    encoder.eval()
+    x = drawn(spec, 3, 30)
+    inside = mask(lengths, 30).view(3, 30, *[1] * (x.dim() - 2))
+    y, found = encoder(Seq(torch.where(inside, x, 0), lengths)).last
+    stride = {"sentence": 1, "film": 1}.get(spec.kind, 4)
+    assert found.tolist() == [-(-n // stride) for n in (30, 1, 13)] and encoder.levels[0].stride == stride
+    assert y.shape[2] == encoder.levels[0].channels == 8 and not y[~mask(found, y.shape[1])].any()
+    for row, part, length, count in zip(y, x, lengths.tolist(), found.tolist(), strict=True):
+        alone = encoder(Seq(part[None, :length], torch.tensor([length]))).last.x
+        torch.testing.assert_close(row[None, :count], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_parameters_are_those_of_the_formula() -> None:
+    encoder = ConvAttention(InputSpec("sound", 1, (40,)))
+    convolutions = (1 * 32 + 32 * 64 + 64 * 128) * 5 * 3 + 2 * (32 + 64 + 128)
+    join = 128 * 5 * 192 + 192  # 40 bands halved three times
+    recurrent = 2 * 4 * 96 * (192 + 96 + 2)
+    attention = 4 * 192 * 192 + 192
+    assert sum(p.numel() for p in encoder.parameters()) == convolutions + join + recurrent + attention + 2 * 192
+
+
+def test_attention_is_preferred_and_every_step_may_look_at_every_other() -> None:
+    assert isinstance(create("conv_attention", task="classify", classes=2).head.pool, TimeAttention)
+    encoder = small(strides=(1, 1, 1))
+    seen: list[torch.Tensor] = []
+    encoder.recurrent.register_forward_hook(lambda module, given, result: seen.append(result[0]))
+    y = encoder(Seq(torch.rand(1, 40, 3), torch.tensor([40]))).last.x
+    (gradient,) = torch.autograd.grad(y[0, 0].square().sum(), seen[0])
+    assert gradient[0].abs().sum(1).gt(0).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"strides": (2,)}, "channels has 3 entries and encoder.strides 1"),
+        ({"heads": 3}, "heads 3"),
+        ({"kernel": 4}, "odd kernel"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        small(**values)
