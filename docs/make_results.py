@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-RATES = ("cer", "wer")
+RATES = ("cer", "wer", "error", "accuracy", "balanced_accuracy", "macro_f1", "segment_f1", "event_f1")
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -19,16 +20,14 @@ def table(results: list[dict[str, Any]]) -> str:
         "at the end; choices were made on the validation part.",
     ]
     for r in results:
-        rows = {r["model"]: r["metrics"], **r["baselines"]}
-        keys = [
-            k
-            for k in r["metrics"]
-            if not k.endswith(("_low", "_high")) and any(k in m for m in r["baselines"].values())
-        ]
-        keys = keys or list(r["metrics"])
         lines += ["", f"## {r['name']}", "", f"Data `{r['data']}`, split `{r['split']}`, task {r['task']}.", ""]
-        lines += ["| | " + " | ".join(keys) + " |", "|---|" + "---:|" * len(keys)]
-        lines += [f"| {name} | " + " | ".join(say(row, k) for k in keys) + " |" for name, row in rows.items()]
+        shared = [k for k in own(r["metrics"]) if any(k in row for row in r["baselines"].values())]
+        if shared or not r["baselines"]:
+            lines += rows_of({r["model"]: r["metrics"], **r["baselines"]}, shared or own(r["metrics"]))
+        else:  # figures of another kind than what they were made of
+            lines += ["| figure | |", "|---|---:|", *(f"| {k} | {say(r['metrics'], k)} |" for k in r["metrics"])]
+            for keys in dict.fromkeys(tuple(row) for row in r["baselines"].values()):
+                lines += ["", *rows_of({n: row for n, row in r["baselines"].items() if tuple(row) == keys}, keys)]
         seconds = f", trained in {r['train_seconds'] / 60:.0f} minutes" if r.get("train_seconds") else ""
         lines += [
             "",
@@ -38,12 +37,26 @@ def table(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def own(metrics: dict[str, Any]) -> list[str]:
+    """Names of figures without the ends of their intervals."""
+    return [k for k in metrics if not k.endswith(("_low", "_high"))]
+
+
+def rows_of(rows: dict[str, dict[str, Any]], keys: Iterable[str]) -> list[str]:
+    """A table with a line for each row."""
+    keys = list(keys)
+    head = ["| | " + " | ".join(keys) + " |", "|---|" + "---:|" * len(keys)]
+    return head + [f"| {name} | " + " | ".join(say(row, k) for k in keys) + " |" for name, row in rows.items()]
+
+
 def say(row: dict[str, Any], key: str) -> str:
     """One cell: rates in per cent, with their interval where there is one."""
     value = row.get(key)
     if value is None:
         return ""
     if key not in RATES:
+        if key.startswith("share"):
+            return f"{100 * value:.0f} %"
         return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
     low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
     interval = f" ({100 * low:.2f} to {100 * high:.2f})" if low is not None and high is not None else ""
