@@ -8,14 +8,21 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from crnn.models.cascade import Cascade
+from crnn.models.conv_attention import ConvAttention
 from crnn.models.crnn import CRNN
 from crnn.models.crnn_htr import CRNNHTR
 from crnn.models.crnn_vgg import CRNNVGG
+from crnn.models.deepconvlstm import DeepConvLSTM
+from crnn.models.eeg_cascade import EEGCascade
+from crnn.models.eeg_parallel import EEGParallel
 from crnn.models.grcnn import GRCNN
+from crnn.models.lstm_fcn import LSTMFCN
 from crnn.models.mdlstm_htr import MDLSTMHTR
 from crnn.models.nin import NIN
 from crnn.models.rcnn import RCNN96, RCNN128, RCNN160
 from crnn.models.renet import ReNetReader
+from crnn.models.tcn import TCN
+from crnn.models.transformer import Transformer
 from crnn.types import Features, Level, Seq
 
 MODELS: dict[str, Any] = {
@@ -30,6 +37,13 @@ MODELS: dict[str, Any] = {
     "rcnn_160": RCNN160,
     "nin": NIN,
     "grcnn": GRCNN,
+    "deepconvlstm": DeepConvLSTM,
+    "lstm_fcn": LSTMFCN,
+    "tcn": TCN,
+    "transformer": Transformer,
+    "conv_attention": ConvAttention,
+    "eeg_cascade": EEGCascade,
+    "eeg_parallel": EEGParallel,
 }
 
 
