@@ -8,19 +8,15 @@ and Ordonez & Roggen (2016, DeepConvLSTM) for sensors; sizes are ours.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import Literal
 
 from torch import Tensor, nn
 
 from crnn.config import Count, Share, Whole
-from crnn.layers import ConvBlock, MaxPool, Recurrent, TimeDropout, at_least
+from crnn.layers import Recurrent, TimeDropout
 from crnn.models._front import Front
+from crnn.models._stages import Join, Stages, joins_for
 from crnn.types import Features, InputSpec, Level, Seq
-
-TIME = {"line": (2, 2, 1), "sentence": (1,), "film": (1,)}
-"""Steps that each stage joins, by kind of input, where the settings do not say; ``(2,)`` for any other."""
-MOST_FEATURES = 4096  # of one step that are handed to the recurrence as they are
 
 
 class Cascade(nn.Module):
@@ -40,7 +36,7 @@ class Cascade(nn.Module):
         pool: tuple[Count, ...] = ()
         """Steps of time that each stage joins (one number holds for all stages); none chooses by the kind of input.
         Space is halved by each stage."""
-        join: Literal["auto", "flatten", "mean"] = "auto"
+        join: Join = "auto"
         """What is left of space becomes features, or its mean does; auto flattens up to 4096 features."""
         embedding: Count = 128
         """Size of a word's vector, for sentences."""
@@ -59,43 +55,29 @@ class Cascade(nn.Module):
         super().__init__()
         s = settings
         self.front = Front(spec, s.embedding)
-        joins = s.pool or TIME.get(spec.kind, (2,))
-        joins = tuple(joins[min(i, len(joins) - 1)] for i in range(len(s.channels)))
-        axes, space, width = 1 + len(spec.space), spec.space, self.front.channels
-        stages: list[nn.Module] = []
-        for channels, join in zip(s.channels, joins, strict=True):
-            for _ in range(s.blocks):
-                stages.append(ConvBlock(width, channels, (s.kernel,) * axes, activation=nn.ReLU(inplace=True)))
-                width = channels
-            window = (join, *(min(2, side) for side in space))
-            if prod(window) > 1:
-                stages.append(MaxPool(window))
-            space = tuple(max(1, side // 2) for side in space)
-        self.stages = nn.ModuleList(stages)
-        self.stride = prod(joins)
-        self.mean = s.join == "mean" or (s.join == "auto" and width * prod(space) > MOST_FEATURES)
-        features = width if self.mean else width * prod(space)
+        self.stages = Stages(
+            self.front.channels,
+            s.channels,
+            space=spec.space,
+            joins=joins_for(spec.kind, s.pool, len(s.channels)),
+            blocks=s.blocks,
+            kernel=s.kernel,
+            join=s.join,
+        )
+        features = self.stages.features
         self.dropout = TimeDropout(s.dropout)
         self.recurrent = None
         if s.layers:
             self.recurrent = Recurrent(
                 features, s.hidden, layers=s.layers, cell=s.cell, bidirectional=s.bidirectional, dropout=s.dropout
             )
-        self.levels = (Level(self.recurrent.outputs if self.recurrent else features, (), self.stride),)
+        self.levels = (Level(self.recurrent.outputs if self.recurrent else features, (), self.stages.stride),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        lengths = lengths.clamp(min=self.stride)
-        for stage in self.stages:
-            lengths = stage.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return self.stages.out_lengths(lengths)
 
     def forward(self, seq: Seq, state: None = None) -> Features:
-        x, lengths = at_least(self.front(seq), seq.lengths, self.stride)
-        x = x.movedim(2, 1)  # (batch, time, channels, *space) -> (batch, channels, time, *space)
-        for stage in self.stages:
-            x, lengths = stage(x, lengths)
-        x = x.movedim(1, -1)  # -> (batch, time, *space, channels)
-        x = x.flatten(2, -2).mean(2) if self.mean and x.dim() > 3 else x.flatten(2)
+        x, lengths = self.stages(self.front(seq), seq.lengths)
         if self.recurrent is not None:
             x, _ = self.recurrent(self.dropout(x), None, lengths)
         return Features((Seq(self.dropout(x), lengths),))

@@ -1,0 +1,146 @@
+"""parallel: convolutions and recurrence side by side, then fused, for any kind of input: the other form of the field.
+
+The plan is that of Zhang et al. (2018, AAAI; arXiv 1708.06578) for EEG and Feng, Liu & Yao (2017, arXiv 1712.08370) for
+music: one branch looks for features, the other goes through time over the plain input, and a fusion makes them one.
+Sizes are ours. Of a sample with two inputs, a picture and a sensor's recording, say, the convolutions see the first and
+the recurrence the second, whose mean over time joins every step of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from crnn.config import Count, Share
+from crnn.errors import SettingsError
+from crnn.layers import FUSIONS, ConvBlock, Fusion, Recurrent, TimeDropout, TimeMean, at_least
+from crnn.models._front import Front
+from crnn.models._stages import Join, Stages, joins_for
+from crnn.types import Features, InputSpec, Level, Seq
+
+KINDS = ("picture", "series", "sound", "film", "sentence", "line")
+
+
+class Parallel(nn.Module):
+    """``(batch, time, channels, *space)``, or two such by name, to features ``(batch, time / stride, width)`` of the
+    (first) input; what the fusion makes of two branches of one width is the width."""
+
+    accepts = KINDS
+    branches = (KINDS, KINDS)
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Settings:
+        channels: tuple[Count, ...] = (32, 64, 128)
+        """Feature maps of each stage of convolutions."""
+        blocks: Count = 2
+        """Convolutions in each stage, each with batch normalisation and ReLU."""
+        kernel: Count = 3
+        """Side of the convolutions, in time and in each axis of space; an odd number."""
+        pool: tuple[Count, ...] = ()
+        """Steps of time that each stage joins (one number holds for all stages); none chooses by the kind of input.
+        Space is halved by each stage. The recurrence joins as many as all stages together."""
+        join: Join = "auto"
+        """What is left of space becomes features, or its mean does; auto flattens up to 4096 features."""
+        embedding: Count = 128
+        """Size of a word's vector, for sentences; each branch has its own."""
+        cell: Literal["lstm", "gru", "rnn"] = "lstm"
+        """Recurrent cell."""
+        hidden: Count = 128
+        """Units of the recurrence in each direction; the branches are as wide as its output."""
+        layers: Count = 1
+        """Recurrent layers."""
+        bidirectional: bool = True
+        """Whether the recurrence runs in both directions."""
+        fusion: Literal[
+            "concat", "sum", "product", "concat_dense", "concat_pointwise", "gated", "attention", "bilinear"
+        ] = "concat"
+        """How the branches become one."""
+        size: Count = 256
+        """Features of a fusion that has a layer of its own (concat_dense, concat_pointwise, bilinear), and its hidden
+        units (attention, bilinear)."""
+        dropout: Share = 0.2
+        """Share of features dropped before the recurrence, from each branch and from what they give, in training."""
+
+    def __init__(self, spec: InputSpec | Mapping[str, InputSpec], settings: Settings = Settings()) -> None:
+        super().__init__()
+        s = settings
+        if s.kernel % 2 == 0:
+            raise SettingsError(f"encoder.kernel is {s.kernel}", expected="an odd number", do="Take the next one.")
+        self.names = tuple(spec) if isinstance(spec, Mapping) else ()
+        specs = tuple(spec.values()) if isinstance(spec, Mapping) else (spec,)
+        self.apart = len(specs) > 1
+        seen, gone_through = specs[0], specs[-1]
+        self.convolution = _Convolution(seen, s)
+        self.recurrence = _Recurrence(gone_through, s)
+        self.mean = TimeMean()
+        width = self.recurrence.recurrent.outputs
+        self.project = nn.Sequential(nn.Linear(self.convolution.stages.features, width), nn.ReLU())
+        options: dict[str, dict[str, Any]] = {
+            "concat_dense": {"size": s.size, "activation": nn.ReLU()},
+            "concat_pointwise": {"size": s.size, "activation": nn.ReLU()},
+            "attention": {"size": s.size},
+            "bilinear": {"size": s.size, "rank": s.size},
+        }
+        self.fusion: Fusion = FUSIONS[s.fusion]((width, width), **options.get(s.fusion, {}))
+        self.dropout = TimeDropout(s.dropout)
+        self.levels = (Level(self.fusion.outputs, (), self.convolution.stages.stride),)
+
+    def out_lengths(self, lengths: Tensor) -> Tensor:
+        return self.convolution.stages.out_lengths(lengths)
+
+    def forward(self, seq: Seq | Mapping[str, Seq], state: None = None) -> Features:
+        first, last = (seq[self.names[i]] if isinstance(seq, Mapping) else seq for i in (0, -1))
+        x, lengths = self.convolution(first)
+        y, other = self.recurrence(last)
+        if self.apart:
+            y = self.mean(y, other)[:, None].expand(-1, x.shape[1], -1)
+        x = self.fusion([self.dropout(self.project(x)), self.dropout(y)], lengths)
+        return Features((Seq(self.dropout(x), lengths),))
+
+
+class _Convolution(nn.Module):
+    """The branch that looks for features: ``(batch, time / stride, features)``."""
+
+    def __init__(self, spec: InputSpec, settings: Parallel.Settings) -> None:
+        super().__init__()
+        s = settings
+        self.front = Front(spec, s.embedding)
+        self.stages = Stages(
+            self.front.channels,
+            s.channels,
+            space=spec.space,
+            joins=joins_for(spec.kind, s.pool, len(s.channels)),
+            blocks=s.blocks,
+            kernel=s.kernel,
+            join=s.join,
+        )
+
+    def forward(self, seq: Seq) -> tuple[Tensor, Tensor]:
+        return self.stages(self.front(seq), seq.lengths)
+
+
+class _Recurrence(nn.Module):
+    """The branch that goes through time: as many steps as the convolutions join, with all that lies in them, become
+    one vector, and a recurrence goes over these."""
+
+    def __init__(self, spec: InputSpec, settings: Parallel.Settings) -> None:
+        super().__init__()
+        s = settings
+        self.front = Front(spec, s.embedding)
+        self.stride = prod(joins_for(spec.kind, s.pool, len(s.channels)))
+        features, steps = self.front.channels * prod(spec.space), (self.stride,)
+        self.frame = ConvBlock(features, s.hidden, steps, stride=steps, padding=0, activation=nn.ReLU(inplace=True))
+        self.dropout = TimeDropout(s.dropout)
+        self.recurrent = Recurrent(
+            s.hidden, s.hidden, layers=s.layers, cell=s.cell, bidirectional=s.bidirectional, dropout=s.dropout
+        )
+
+    def forward(self, seq: Seq) -> tuple[Tensor, Tensor]:
+        x, lengths = at_least(self.front(seq), seq.lengths, self.stride)
+        x, lengths = self.frame(x.flatten(2).transpose(1, 2), lengths)  # -> (batch, features, time)
+        x, _ = self.recurrent(self.dropout(x.transpose(1, 2)), None, lengths)  # -> (batch, time / stride, hidden)
+        return x, lengths
