@@ -191,8 +191,7 @@ def test_both_orders_do_the_same(name: str) -> None:
 
 @every_cell
 @every_wrapping
-@pytest.mark.parametrize("given", [True, False], ids=["state", "zeros"])
-@pytest.mark.parametrize("truncate", [0, 3])
+@pytest.mark.parametrize("given, truncate", [(True, 0), (False, 3)])
 def test_recomputing_draws_the_same_numbers_again(name: str, how: str, given: bool, truncate: int) -> None:
     cell = WRAPPED[how](INNER[name](2, 4)).double()
     x = torch.randn(2, 10, 2, dtype=torch.float64, requires_grad=True)
