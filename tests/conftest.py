@@ -207,7 +207,7 @@ def tiny(made: Callable[..., Path]) -> Callable[..., Bundle]:
             try:
                 table = {"name": kind, **dict.fromkeys(sizes, size)}
                 values = {"name": model, **shrink(MODELS[model]), **encoder}
-                return build(learned, inputs.learn(table, samples, [kind]), values)
+                return build(learned, inputs.learn(table, samples), values)
             except SettingsError as error:
                 refused = error
         raise AssertionError(f"{model} takes none of the sizes {SIZES}") from refused

@@ -28,7 +28,7 @@ def printed(call: Callable[..., None], *values: Any, width: int = 140, **options
 
 
 def test_models_says_of_each_who_made_it_what_it_reads_and_its_size() -> None:
-    text = printed(models)
+    text = printed(models, width=240)
     rows = {line.split()[0]: line for line in text.splitlines() if line.split() and line.split()[0] in MODELS}
     assert set(rows) == set(MODELS)
     assert rows["crnn_htr"].split()[1:4] == ["line", "128", "9,591,728"]
@@ -41,7 +41,7 @@ def test_models_says_of_each_who_made_it_what_it_reads_and_its_size() -> None:
 def test_show_any_model_without_further_words(name: str, width: int) -> None:
     text = printed(show, name, steps=40, width=width)
     assert max(map(len, text.splitlines())) <= width
-    assert text.startswith(f"{name}\n") and "∞" in text, "each has a recurrence, which sees everything"
+    assert text.startswith(f"{name}\n") and "mult-adds" in text
     assert ("head.linear" in text) == (width > 100)
 
 

@@ -48,10 +48,10 @@ def models(
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, caption_justify="left")
     table.caption = f"Parameters with {OUTPUTS} outputs, at the height of input that the model was made for."
     table.add_column("model", no_wrap=True)
-    table.add_column("reads")
+    table.add_column("reads", max_width=16)
     table.add_column("height", justify="right")
     table.add_column("parameters", justify="right", no_wrap=True)
-    table.add_column("for")
+    table.add_column("for", max_width=16)
     table.add_column("")
     for name, model in MODELS.items():
         able = [(k, t) for m, k, t in combinations() if m == name and kind in (None, k) and task in (None, t)]

@@ -24,6 +24,8 @@ class Common:
     model = "cascade"
     aligned = False
     averages = False
+    columns: tuple[str, ...] = ()
+    """Columns of its CSV files, where an answer may have no row."""
     stratum: Callable[[Sample], Any] | None = None
 
     def settle(self, pairs: Sequence[tuple[Any, Prediction]]) -> Self:
@@ -59,11 +61,14 @@ class Common:
         rows = (
             row for p in predictions for row in (self.rows(p) if path.suffix.lower() == ".csv" else [self.plain(p)])
         )
-        write_rows(rows, path)
+        write_rows(rows, path, names=self.columns)
 
 
-def write_rows(rows: Iterable[Mapping[str, Any]], path: Path, *, text: str | None = None) -> None:
-    """Write ``rows`` as ``.jsonl`` or ``.csv``, or the values of the key ``text`` as ``.txt``, a line each.
+def write_rows(
+    rows: Iterable[Mapping[str, Any]], path: Path, *, text: str | None = None, names: Sequence[str] = ()
+) -> None:
+    """Write ``rows`` as ``.jsonl`` or ``.csv`` (columns ``names``, or those of the first row), or the values of the key
+    ``text`` as ``.txt``, a line each.
 
     Raises ``SettingsError`` for another ending.
     """
@@ -74,14 +79,15 @@ def write_rows(rows: Iterable[Mapping[str, Any]], path: Path, *, text: str | Non
         raise SettingsError(f"the file {path.name!r}", expected=f"a name in {known}", do="Rename it.")
     with write_aside(path) as file:
         table = csv.writer(file, lineterminator="\n")
-        names: list[str] | None = None
+        if names and kind == ".csv":
+            table.writerow(names)
         for row in rows:
             if kind == ".txt":
                 file.write(row[str(text)] + "\n")
             elif kind == ".jsonl":
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
             else:
-                if names is None:
+                if not names:
                     names = columns_of(row)
                     table.writerow(names)
                 table.writerow([cell(row.get(name)) for name in names])

@@ -39,6 +39,7 @@ class Tag(Common):
     best = ("segment_f1", max)
     figures = ("segment_f1", "event_f1")
     aligned = True
+    columns = ("id", "onset", "offset", "label", "score")
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from crnn.bundle import Bundle, build, readable, tables_of
+from crnn.bundle import Bundle, build, readable, refusal, tables_of
 from crnn.config import DataSettings, Recipe, as_dict, fill, split_name
 from crnn.data.formats import Asked, open_data
-from crnn.data.inputs import INPUTS, Kind, learn_several, restore, restore_several, suffixes_of
+from crnn.data.inputs import INPUTS, Kind, choose, learn_several, restore, restore_several, suffixes_of
 from crnn.data.inputs import learn as learn_kind
 from crnn.data.split import fold, hold_out
 from crnn.deploy.predict import Predictor
@@ -72,19 +72,29 @@ def begin(recipe: Recipe, train: Sequence[Sample]) -> Bundle:
     """A network with fresh weights, its task and its input kind learned from the training part ``train``."""
     task_class, values = task_of(recipe)
     task = task_class.learn(fill(task_class.Settings, values, "task"), train)
-    model_name, _ = split_name(recipe.encoder, task.model)
-    model = pick(model_name, MODELS, "model")
-    names = list(recipe.inputs)
-    can = readable(model, task_class, names)
-    if names and recipe.input:
+    if recipe.inputs and recipe.input:
         given = "the recipe has [input] and [inputs]"
         raise SettingsError(given, expected="one of them", do="Use [inputs.NAME] where there are several.")
-    if names:
-        kind: Kind = learn_several(recipe.inputs, train, {n: can.get(n) or list(INPUTS) for n in names})
-    else:
-        kind = learn_kind(recipe.input, train, can[""] or task_class.kinds)
     torch.manual_seed(recipe.train.seed)
-    return build(task, kind, recipe.encoder)
+    return build(task, _kind(recipe, task, train), recipe.encoder)
+
+
+def _kind(recipe: Recipe, task: Any, train: Sequence[Sample]) -> Kind:
+    """The kind of each input that ``recipe`` names, or else the first that the model can read, learned from ``train``.
+    Raises ``SettingsError`` for one that model or task cannot use, before any sample is read."""
+    model, _ = split_name(recipe.encoder, task.model)
+    can = readable(pick(model, MODELS, "model"), type(task), list(recipe.inputs))
+    tables: dict[str, Mapping[str, Any]] = dict(recipe.inputs) or {"": recipe.input}
+    named = {}
+    for name, table in tables.items():
+        first = train[0] if not name or not isinstance(train[0].x, Mapping) else replace(train[0], x=train[0].x[name])
+        chosen = table.get("name") or choose(first, can.get(name) or task.kinds)
+        pick(chosen, INPUTS, "kind of input")
+        named[name] = {**table, "name": chosen}
+    refused = refusal(model, type(task), {name: table["name"] for name, table in named.items()})
+    if refused is not None:
+        raise refused
+    return learn_several(named, train) if recipe.inputs else learn_kind(named[""], train)
 
 
 def asked_of(recipe: Recipe) -> Asked:

@@ -31,7 +31,8 @@ def recognise_for(path: Path, asked: Asked) -> bool:
     """The same for what is asked for; a file that could itself be a source must have the columns."""
     if path.is_file():
         named = path.suffix.lower() in SUFFIXES
-        return named and (path.suffix.lower() not in asked.suffixes or bool(known([path], _fits(asked))))
+        meant = bool(asked.inputs or asked.columns) or path.suffix.lower() not in asked.suffixes
+        return named and (meant or bool(known([path], _fits(asked))))
     return bool(known(near(path), _fits(asked)))
 
 

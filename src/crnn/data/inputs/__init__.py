@@ -15,7 +15,9 @@ from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._several import Several
 from crnn.data.inputs.line import Line
 from crnn.data.inputs.picture import Picture
+from crnn.data.inputs.sentence import Sentence
 from crnn.data.inputs.series import Series
+from crnn.data.inputs.sound import Sound
 from crnn.errors import DataError, SettingsError
 from crnn.registry import pick
 from crnn.types import Region, Sample
@@ -41,20 +43,16 @@ def choose(sample: Sample, names: Iterable[str]) -> str:
     return found
 
 
-def learn(table: Mapping[str, Any], samples: Sequence[Sample], names: Sequence[str], *, where: str = "input") -> Kind:
-    """The kind that ``table`` names (or the first of ``names`` that reads the first sample), with what it learns of the
-    training part ``samples``. Raises ``SettingsError`` and ``DataError``."""
-    if "name" not in table and not samples:
-        raise DataError("holds no sample", expected="at least one", do="Check the path.")
-    name, values = split_name(table, None if "name" in table else choose(samples[0], names))
+def learn(table: Mapping[str, Any], samples: Sequence[Sample], *, where: str = "input") -> Kind:
+    """The kind that ``table`` names, with what it learns of the training part ``samples``. Raises ``SettingsError`` and
+    ``DataError``."""
+    name, values = split_name(table)
     kind = pick(name, INPUTS, "kind of input")
     return kind.learn(fill(kind.Settings, values, where), samples)
 
 
-def learn_several(
-    tables: Mapping[str, Mapping[str, Any]], samples: Sequence[Sample], names: Mapping[str, Sequence[str]]
-) -> Several:
-    """A kind for each name in ``tables``; ``names`` are the kinds that each may be of."""
+def learn_several(tables: Mapping[str, Mapping[str, Any]], samples: Sequence[Sample]) -> Several:
+    """The kinds that ``tables`` name, each with what it learns of its input of ``samples``."""
     kinds = {}
     for name, table in tables.items():
         own = [replace(s, x=s.x[name]) for s in samples if isinstance(s.x, Mapping) and name in s.x]
@@ -64,7 +62,7 @@ def learn_several(
                 expected=f"samples with the inputs {', '.join(tables)}",
                 do="Give the table a column of that name.",
             )
-        kinds[name] = learn(table, own, names[name], where=f"inputs.{name}")
+        kinds[name] = learn(table, own, where=f"inputs.{name}")
     return Several(kinds)
 
 
