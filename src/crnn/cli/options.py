@@ -82,7 +82,8 @@ def _given(options: Any) -> dict[str, Any]:
 def say_left_out(console: Console, errors: Sequence[CrnnError], most: int) -> None:
     """The first ``most`` of what could not be used, and how many more there are."""
     for error in errors[:most]:
-        console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
+        # not wrapped: a file's name is to be found and copied whole
+        console.print(f"left out: {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if len(errors) > most:
         console.print(f"left out: {len(errors) - most} more", style="yellow")
 

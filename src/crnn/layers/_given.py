@@ -132,6 +132,7 @@ def autocasts(kind: str) -> bool:
 
 
 def word(dtype: torch.dtype) -> str:
+    """A type of numbers as people write it."""
     return str(dtype).removeprefix("torch.")
 
 
