@@ -19,6 +19,7 @@ from crnn.models.grcnn import GRCNN
 from crnn.models.lstm_fcn import LSTMFCN
 from crnn.models.mdlstm_htr import MDLSTMHTR
 from crnn.models.nin import NIN
+from crnn.models.parallel import Parallel
 from crnn.models.rcnn import RCNN96, RCNN128, RCNN160
 from crnn.models.renet import ReNetReader
 from crnn.models.tcn import TCN
@@ -27,6 +28,7 @@ from crnn.types import Features, Level, Seq
 
 MODELS: dict[str, Any] = {
     "cascade": Cascade,
+    "parallel": Parallel,
     "crnn": CRNN,
     "crnn_vgg": CRNNVGG,
     "crnn_htr": CRNNHTR,
