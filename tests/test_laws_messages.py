@@ -389,6 +389,61 @@ def test_a_loss_that_is_not_finite_names_the_files(made: Made, tmp_path: Path) -
     said(caught, "the loss is", "epoch", ".png", "expected a finite number", do="halve train.learning_rate")
 
 
+def of_classes(folder: Path, **classes: int) -> Path:
+    for name, count in classes.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            Image.effect_noise((8, 8), 20 + i).save(folder / name / f"{i}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("classes", "recipe", "words", "do"),
+    [
+        ({"cat": 4}, {}, ("all samples are of the class 'cat'", "expected two classes"), "right folder is given"),
+        ({}, {}, ("holds no files", "folders: a folder for each class"), "check the path"),
+        (
+            {"cat": 3, "dog": 3},
+            {"encoder": {"name": "crnn"}, "input": {"name": "picture"}},
+            ("model 'crnn'",),
+            "crnn models",
+        ),
+        (
+            {"cat": 3, "dog": 3},
+            {"input": {"name": "pictur"}},
+            ("kind of input 'pictur' is not known",),
+            "mean 'picture'?",
+        ),
+        ({"cat": 3, "dog": 3}, {"input": {"views": "ten"}}, ("input.crop is 0",), "set input.crop"),
+        ({"cat": 3, "dog": 3}, {"task": {"pool": "sum"}}, ("task.pool is 'sum'", "'attention'"), "change it"),
+        ({"cat": 3, "dog": 3}, {"data": {"group": "speaker"}}, ("'speaker' is no column", "finds nothing"), "--group"),
+        ({"cat": 3, "dog": 3}, {"data": {"folds": 9}}, ("fold 1 of 9 is asked of 6 groups",), "data.folds"),
+        ({"cat": 3, "dog": 3}, {"task": {"name": "tag"}}, ("no sample has an event",), "onset"),
+    ],
+)
+def test_classes_that_cannot_be_learned(
+    classes: dict[str, int], recipe: dict[str, Any], words: Any, do: str, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    values = {name: dict(table) for name, table in recipe.items()}
+    values["task"] = {"name": "classify"} | values.get("task", {})
+    values["data"] = values.get("data", {}) | {"train": str(of_classes(tmp_path / "data", **classes))}
+    with pytest.raises(CrnnError) as caught:
+        fit(fill(Recipe, values, "recipe"), tmp_path / "run", console=Console(quiet=True))
+    said(caught, *words, do=do)
+
+
+def test_an_empty_class_and_a_class_with_one_sample_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = of_classes(tmp_path / "data", cat=6, dog=6, rare=1, none=0)
+    with pytest.raises(SystemExit) as stopped:
+        main(["check", "classify", str(data)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert stopped.value.code == 0 and "none holds nothing that can be read" in shown
+    assert "is the only one of the class 'rare' in the training part" in shown
+
+
 def test_recipes_that_are_broken(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     for content, words, do in (

@@ -188,6 +188,44 @@ def test_who_interrupted_a_training_can_interrupt_again(
         signal.signal(signal.SIGINT, before)
 
 
+STOPPED: dict[str, dict[str, Any]] = {
+    "classify": {"mixup": 0.5, "dropout": 0.3, "smoothing": 0.1, "pool": "attention"},
+    "regress": {"dropout": 0.3},
+    "tag": {"dropout": 0.3},
+}
+
+
+@pytest.mark.parametrize("task", STOPPED)
+def test_each_task_stopped_and_resumed_equals_never_stopped(
+    task: str, made: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = {
+        "task": {"name": task, **STOPPED[task]},
+        "input": {"name": "series"},
+        "augment": {"shift": 0.2, "crop": 0.2, "jitter": 0.1},
+        "encoder": CASCADE | {"dropout": 0.3},
+        "data": {"train": str(made(task, "series"))},
+        "train": QUICK | {"epochs": 4, "workers": 0, "seed": 3},
+    }
+    crnn.fit(recipe, tmp_path / "whole")
+    write = Progress.on_train_epoch_end
+
+    def then_die(self: Any, trainer: Any, module: Any) -> None:
+        write(self, trainer, module)
+        if trainer.current_epoch == 2:
+            raise RuntimeError("the power fails")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "on_train_epoch_end", then_die)
+        with pytest.raises(RuntimeError, match="the power fails"):
+            crnn.fit(recipe, tmp_path / "run")
+    crnn.fit({}, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+    recipe["train"] |= {"augment": False, "epochs": 1}
+    crnn.fit(recipe, tmp_path / "other")
+    assert figures(tmp_path / "other")[0]["loss"] != figures(tmp_path / "whole")[0]["loss"], "variations vary"
+
+
 def test_a_run_that_left_no_state_can_be_trained_anew(made: Made, tmp_path: Path) -> None:
     (tmp_path / "epochs.jsonl").write_text('{"epoch": 1, "loss": 9.9, "cer": 1.0, "wer": 1.0}\n', encoding="utf-8")
     recipe = stoppable(made("transcribe"))

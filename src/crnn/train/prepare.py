@@ -102,6 +102,8 @@ def asked_of(recipe: Recipe) -> Asked:
     task_class, _ = task_of(recipe)
     tables = list(recipe.inputs.values()) or [recipe.input]
     named = [table["name"] for table in tables if isinstance(table.get("name"), str)]
+    for name in named:
+        pick(name, INPUTS, "kind of input")
     answer = recipe.data.answer
     return Asked(
         answer=task_class.answer,

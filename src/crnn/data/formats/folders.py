@@ -26,7 +26,7 @@ def recognise(path: Path) -> bool:
 
 def recognise_for(path: Path, asked: Asked) -> bool:
     """The same, for files of the endings that are asked for, of two classes or more."""
-    return len({name for name, files in _classes(path, asked) if files}) > 1
+    return len({name for name, files in classes(path, asked) if files}) > 1
 
 
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
@@ -37,11 +37,11 @@ def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
 def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
     """A sample for each file of the ending that is asked for (of several endings, of all); empty folders of classes go
     to ``left_out``. Raises ``DataError`` if there are no classes."""
-    classes = _classes(path, asked)
-    counts = Counter(file.suffix.lower() for _, files in classes for file in files)
+    found = classes(path, asked)
+    counts = Counter(file.suffix.lower() for _, files in found for file in files)
     if not counts:
         return
-    for name, files in classes:
+    for name, files in found:
         if not files:
             left_out.append(
                 DataError(
@@ -55,7 +55,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
             yield Sample(name_in(path, file), file, name, split=split_of(path, file))
 
 
-def _classes(path: Path, asked: Asked) -> list[tuple[str, list[Path]]]:
+def classes(path: Path, asked: Asked) -> list[tuple[str, list[Path]]]:
     """Name and files of each class's folder; a class that is in several splits comes several times."""
     if not path.is_dir():
         return []
@@ -64,7 +64,7 @@ def _classes(path: Path, asked: Asked) -> list[tuple[str, list[Path]]]:
         if not folder.is_dir() or folder.name.startswith(".") or folder.name == "__MACOSX":
             continue
         if folder.name.lower() in SPLITS:
-            found += _classes(folder, asked)
+            found += classes(folder, asked)
         else:
             found.append((folder.name, [file for file in walk(folder) if file.suffix.lower() in asked.suffixes]))
     return found
