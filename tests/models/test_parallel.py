@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+import crnn
 from crnn.bundle import Net
 from crnn.errors import SettingsError
 from crnn.layers import FUSIONS, mask
@@ -113,6 +117,40 @@ def test_two_inputs_of_one_sample(first: str, second: str) -> None:
     changed = made(seen | {"felt": inputs(SPECS[second], [20, 33, 2, 9])}).last.x
     differs = (changed != y)[0].any(0)
     assert not differs[:10].any() and differs[10:].any(), "the second input goes into the recurrence only"
+
+
+def test_a_recipe_with_two_inputs_learns_from_both(tmp_path: Path) -> None:
+    """The label is the colour, in the picture, and whether it rises or falls, in the recording."""
+    rng, rows = np.random.default_rng(0), ["image,sensor,label"]
+    for i in range(16):
+        red, rising = i % 2, i // 2 % 2
+        x = np.full((8, 8, 3), (200, 20, 20) if red else (20, 20, 200), np.uint8)
+        Image.fromarray(x + rng.integers(0, 20, x.shape).astype(np.uint8)).save(tmp_path / f"{i:02}.png")
+        y = np.linspace(0, 1 if rising else -1, 20 + i)[:, None] + rng.normal(0, 0.02, (20 + i, 1))
+        np.savetxt(tmp_path / f"{i:02}.csv", y)
+        rows.append(f"{i:02}.png,{i:02}.csv,{'red' if red else 'blue'} {'up' if rising else 'down'}")
+    (tmp_path / "table.csv").write_text("\n".join(rows) + "\n")
+    quick = {"epochs": 25, "batch_size": 8, "warmup": 2, "learning_rate": 1e-2, "workers": 0, "threads": 1}
+    recipe = {
+        "task": {"name": "classify"},
+        "inputs": {"image": {"name": "picture", "height": 8, "width": 8}, "sensor": {"name": "series"}},
+        "encoder": {
+            "name": "parallel",
+            "channels": [4, 6],
+            "blocks": 1,
+            "hidden": 8,
+            "fusion": "gated",
+            "dropout": 0.0,
+        },
+        "data": {"train": str(tmp_path / "table.csv"), "valid": str(tmp_path / "table.csv")},
+        "train": quick | {"precision": "float32", "device": "cpu", "augment": False},
+    }
+    crnn.fit(recipe, tmp_path / "run")
+    read = crnn.load(tmp_path / "run", precision="float32")
+    for i, image in enumerate(("blue", "red")):
+        for j, sensor in enumerate(("down", "up")):
+            sources = {"image": tmp_path / f"{i:02}.png", "sensor": tmp_path / f"{2 * j:02}.csv"}
+            assert read(sources).value == f"{image} {sensor}"
 
 
 def test_an_even_kernel_is_refused() -> None:
