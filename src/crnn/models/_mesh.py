@@ -93,3 +93,14 @@ class Frames(nn.Module):
             x, _ = convolution(x)
         # -> (batch, time, rows, columns, channels) -> (batch, time, features): a view of channels_last
         return F.elu(self.dense(x.permute(0, 2, 3, 4, 1).flatten(2)))
+
+
+def he_(module: nn.Module) -> None:
+    """Begin convolutions and linear layers with as much variance as ReLU and ELU need to hand it on (He et al. 2015,
+    arXiv 1502.01852). As torch begins them each layer hands on a third of it: behind four layers ELU is as good as
+    linear, and LSTMs behind that long see nothing in a wave but its mean."""
+    for part in module.modules():
+        if isinstance(part, (nn.Conv3d, nn.Linear)):
+            nn.init.kaiming_normal_(part.weight)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)

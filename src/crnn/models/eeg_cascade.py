@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from crnn.config import Count, Share, Whole
 from crnn.layers import Recurrent, TimeDropout, zero_padding
 from crnn.models._cells import RECURRENCES
-from crnn.models._mesh import Frames, mesh_for
+from crnn.models._mesh import Frames, he_, mesh_for
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -54,6 +54,8 @@ class EEGCascade(nn.Module):
         self.dropout = TimeDropout(s.dropout)
         self.recurrent = Recurrent(s.features, s.hidden, layers=s.layers, cell=RECURRENCES[s.cell], dropout=s.dropout)
         self.dense = nn.Linear(s.hidden, s.features)
+        he_(self.frames)
+        he_(self.dense)
         self.levels = (Level(s.features, (), 1),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:

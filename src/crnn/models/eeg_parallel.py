@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from crnn.config import Count, Share, Whole
 from crnn.layers import ConcatFusion, DenseFusion, Fusion, Recurrent, SumFusion, TimeDropout, zero_padding
 from crnn.models._cells import RECURRENCES
-from crnn.models._mesh import Frames, mesh_for
+from crnn.models._mesh import Frames, he_, mesh_for
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -65,6 +65,8 @@ class EEGParallel(nn.Module):
             self.fusion = DenseFusion(widths, size=2 * s.features, activation=nn.ELU())
         else:
             self.fusion = {"concat": ConcatFusion, "sum": SumFusion}[s.fusion](widths)
+        for part in (self.frames, self.into, self.dense, self.fusion):
+            he_(part)
         self.levels = (Level(self.fusion.outputs, (), 1),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
