@@ -84,7 +84,7 @@ def test_frames_are_seen_one_by_one() -> None:
 
 @torch.no_grad()
 def test_what_is_seen_begins_neither_faint_nor_blinding() -> None:
-    """As torch begins the layers, the LSTMs receive a tenth of the input's deviation and learn nothing of waves."""
+    """As torch begins the layers, the LSTMs receive a twentieth of the input's deviation and learn nothing of waves."""
     encoder = EEGCascade(InputSpec("series", 9), EEGCascade.Settings(features=64, hidden=8))
     assert 0.3 < float(encoder.frames(torch.randn(20, 10, 9)).std()) < 3
 
