@@ -11,11 +11,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+import soundfile
 import torch
 from PIL import Image, ImageDraw
 
@@ -92,13 +95,43 @@ def drawn_series(path: Path, numbers: Sequence[int]) -> Path:
     return path.with_suffix(".csv")
 
 
+def drawn_sentence(path: Path, numbers: Sequence[int]) -> Path:
+    words = [("calm", "sea"), ("small", "wave"), ("high", "tide")]
+    path.with_suffix(".txt").write_text(" ".join(word for n in numbers for word in words[n]), encoding="utf-8")
+    return path.with_suffix(".txt")
+
+
+def drawn_sound(path: Path, numbers: Sequence[int]) -> Path:
+    time = np.arange(1280) / 8000
+    swell = 0.3 * np.sin(np.pi * time / 0.16) ** 0.5  # so that one ends where the next begins
+    tones = [swell * np.sin(2 * np.pi * hertz * time) for hertz in (200, 700, 2400)]
+    noise = np.random.default_rng(len(path.name)).normal(0, 0.003, 1280 * len(numbers))
+    soundfile.write(path.with_suffix(".wav"), np.concatenate([tones[n] for n in numbers]) + noise, 8000)
+    return path.with_suffix(".wav")
+
+
+def drawn_film(path: Path, numbers: Sequence[int]) -> Path:
+    with av.open(str(path.with_suffix(".mkv")), "w") as container:
+        stream = container.add_stream("ffv1", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "bgr0"
+        for step, number in enumerate(np.repeat(numbers, 4)):
+            x = np.full((24, 32, 3), 60, np.uint8)
+            x[2 + 8 * number : 6 + 8 * number, 6 + step % 4 : 22 + step % 4, number] = 220
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(x, format="rgb24")))
+        container.mux(stream.encode())
+    return path.with_suffix(".mkv")
+
+
 DRAWN: Mapping[str, Callable[[Path, Sequence[int]], Path]] = {
     "line": drawn_line,
     "picture": drawn_picture,
     "series": drawn_series,
+    "sentence": drawn_sentence,
+    "sound": drawn_sound,
+    "film": drawn_film,
 }
 """Kind of input to what draws a source of it: ``(path without ending, numbers) -> path``."""
-LENGTH: Mapping[str, float] = {"line": 10, "picture": 8, "series": 8}
+LENGTH: Mapping[str, float] = {"line": 10, "picture": 8, "series": 8, "sentence": 2, "sound": 0.16, "film": 0.5}
 """How long one of four numbers is, in units of the source (pixels, seconds, steps)."""
 
 
@@ -108,8 +141,8 @@ LENGTH: Mapping[str, float] = {"line": 10, "picture": 8, "series": 8}
 def made_texts(folder: Path, kind: str) -> None:
     if kind != "line":
         rows = [
-            (DRAWN[kind](folder / f"{i:02}", [i % 3, 1, i // 3]).name, "abd"[i % 3] + "b" + "abd"[i // 3])
-            for i in range(9)
+            (DRAWN[kind](folder / f"{i:02}", numbers).name, "".join("abd"[n] for n in numbers))
+            for i, numbers in enumerate(product(range(3), repeat=3))
         ]
         write_table(folder / "texts.csv", [("file", "text"), *rows])
         return

@@ -33,7 +33,7 @@ ROWS = (
 ``deploy`` lies under ``train``."""
 SIDES = ("models", "tasks", "data/formats", "data/inputs")
 """Folders of entries that do not import each other: what they share begins with ``_``."""
-LATE = ("lxml", "pyarrow", "bidi", "tensorboard", "matplotlib", "onnx", "onnxruntime")
+LATE = ("lxml", "pyarrow", "bidi", "soundfile", "soxr", "av", "tensorboard", "matplotlib", "onnx", "onnxruntime")
 """Libraries of the extras."""
 MOST_LINES, MOST_PARAMETERS = 300, 8
 

@@ -39,6 +39,8 @@ def test_each_task_learns_a_made_set_of_each_kind_to_perfection(
 ) -> None:
     data = str(made(task, kind))
     small = SMALL if TASKS[task].model == "crnn" and kind == "line" else CASCADE
+    if kind == "sound":
+        small = small | {"pool": [2]}  # its frames overlap
     recipe = {
         "task": {"name": task},
         "input": {"name": kind} | ({"height": 16} if kind == "line" else {}),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from crnn.data.formats import alto, events, files, folders, npz, page, pairs, pictures, table
+from crnn.data.formats import alto, events, files, folders, frames, labelled, npz, page, pairs, pictures, table
 from crnn.data.formats._asked import Answer, Asked, grouped
 from crnn.data.formats._files import count_kinds, is_picture, unreadable, walk
 from crnn.data.formats._rows import SUFFIXES
@@ -45,7 +45,9 @@ FORMATS: dict[str, Format] = {
     "page": page,
     "alto": alto,
     "folders": folders,
+    "frames": frames,
     "events": events,
+    "labelled": labelled,
     "npz": npz,
     "pictures": pictures,
     "files": files,

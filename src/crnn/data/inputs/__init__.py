@@ -13,6 +13,7 @@ from typing import Any
 from crnn.config import fill, split_name
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._several import Several
+from crnn.data.inputs.film import Film
 from crnn.data.inputs.line import Line
 from crnn.data.inputs.picture import Picture
 from crnn.data.inputs.sentence import Sentence
@@ -24,7 +25,14 @@ from crnn.types import Region, Sample
 
 __all__ = ["INPUTS", "Kind", "Several", "choose", "learn", "learn_several", "restore", "restore_several", "suffixes_of"]
 
-INPUTS: dict[str, Any] = {"line": Line, "picture": Picture, "series": Series}
+INPUTS: dict[str, Any] = {
+    "line": Line,
+    "picture": Picture,
+    "series": Series,
+    "sentence": Sentence,
+    "sound": Sound,
+    "film": Film,
+}
 
 
 def choose(sample: Sample, names: Iterable[str]) -> str:
