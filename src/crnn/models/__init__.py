@@ -16,6 +16,7 @@ from crnn.models.deepconvlstm import DeepConvLSTM
 from crnn.models.eeg_cascade import EEGCascade
 from crnn.models.eeg_parallel import EEGParallel
 from crnn.models.grcnn import GRCNN
+from crnn.models.lrcn import LRCN
 from crnn.models.lstm_fcn import LSTMFCN
 from crnn.models.mdlstm_htr import MDLSTMHTR
 from crnn.models.nin import NIN
@@ -23,6 +24,7 @@ from crnn.models.parallel import Parallel
 from crnn.models.rcnn import RCNN96, RCNN128, RCNN160
 from crnn.models.renet import ReNetReader
 from crnn.models.tcn import TCN
+from crnn.models.text_rcnn import TextRCNN
 from crnn.models.transformer import Transformer
 from crnn.types import Features, Level, Seq
 
@@ -39,6 +41,8 @@ MODELS: dict[str, Any] = {
     "rcnn_160": RCNN160,
     "nin": NIN,
     "grcnn": GRCNN,
+    "lrcn": LRCN,
+    "text_rcnn": TextRCNN,
     "deepconvlstm": DeepConvLSTM,
     "lstm_fcn": LSTMFCN,
     "tcn": TCN,
