@@ -23,7 +23,7 @@ class GRCNN(nn.Module):
 
     accepts = ("picture",)
     pooling = "max"
-    tiny = {"stem": 6, "sizes": (5, 7), "steps": 1}
+    tiny = {"stem": 8, "sizes": (9, 10, 12)}
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:

@@ -27,7 +27,7 @@ class RCNN96(nn.Module):
 
     accepts = ("picture",)
     pooling = "max"
-    tiny = {"size": 8, "norm": "lrn"}  # seventeen batch norms one after the other blow up float32's last bits
+    tiny = {"size": 8}
     size = 96
 
     @dataclass(frozen=True, slots=True, kw_only=True)
