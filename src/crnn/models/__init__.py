@@ -11,6 +11,7 @@ from crnn.models.cascade import Cascade
 from crnn.models.conv_attention import ConvAttention
 from crnn.models.crnn import CRNN
 from crnn.models.crnn_htr import CRNNHTR
+from crnn.models.crnn_kws import CRNNKWS
 from crnn.models.crnn_vgg import CRNNVGG
 from crnn.models.deepconvlstm import DeepConvLSTM
 from crnn.models.eeg_cascade import EEGCascade
@@ -23,6 +24,7 @@ from crnn.models.nin import NIN
 from crnn.models.parallel import Parallel
 from crnn.models.rcnn import RCNN96, RCNN128, RCNN160
 from crnn.models.renet import ReNetReader
+from crnn.models.sednet import SEDnet
 from crnn.models.tcn import TCN
 from crnn.models.text_rcnn import TextRCNN
 from crnn.models.transformer import Transformer
@@ -48,6 +50,8 @@ MODELS: dict[str, Any] = {
     "tcn": TCN,
     "transformer": Transformer,
     "conv_attention": ConvAttention,
+    "crnn_kws": CRNNKWS,
+    "sednet": SEDnet,
     "eeg_cascade": EEGCascade,
     "eeg_parallel": EEGParallel,
 }
