@@ -86,7 +86,7 @@ class TrainSettings:
     learning_rate: Strength = 2e-3
     """Peak of the learning rate, reached after the warm-up."""
     warmup: Whole = 300
-    """Steps over which the learning rate rises from zero."""
+    """Steps over which the learning rate rises from zero, at most a fifth of all."""
     weight_decay: Strength = 1e-3
     """Decoupled weight decay (AdamW) of all matrices and filters."""
     clip: Strength = 5.0

@@ -34,6 +34,7 @@ from crnn.types import Prediction, Sample, in_source
 
 RECIPE = "recipe.json"
 STATE = "last.ckpt"
+SHORTEST = 5  # of so many parts of a run at most one is warm-up, so that small data are learned at the full rate, too
 
 
 class Run(lightning.LightningModule):
@@ -78,7 +79,7 @@ class Run(lightning.LightningModule):
         optimizer = torch.optim.AdamW(groups, lr=s.learning_rate)
 
         def factor(step: int) -> float:
-            rise = min(1.0, (step + 1) / max(1, s.warmup))
+            rise = min(1.0, (step + 1) / max(1, min(s.warmup, self.steps // SHORTEST)))
             return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps))))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
