@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from crnn.errors import ShapeError
+from crnn.errors import SettingsError, ShapeError
 from crnn.layers import ConvBlock
 from crnn.layers.causal import CausalConv, CausalMaxPool, _Causal
 
@@ -261,7 +261,7 @@ def test_says_which_argument_does_not_fit() -> None:
         layer(x, (torch.zeros(2, 2, 3, 6),))
     with pytest.raises(ShapeError, match="state is a Tensor"):
         layer(x, torch.zeros(2, 2, 2, 6))
-    with pytest.raises(ShapeError, match=r"stride is \(2, 2\); expected one number, or 3"):
+    with pytest.raises(SettingsError, match=r"stride \(2, 2\) speaks of 2 axes; expected one number, or 3"):
         CausalConv(2, 3, 3, space=2, stride=(2, 2))
     with pytest.raises(ShapeError, match=r"the kernel covers 7 places of height.*expected at most the 6"):
         CausalMaxPool((2, 7), space=1)(x)

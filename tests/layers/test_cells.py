@@ -384,7 +384,7 @@ def test_a_window_has_one_to_three_axes(space: int) -> None:
 
 @pytest.mark.parametrize("what", ["kernel_size", "stride", "dilation", "state_kernel_size", "state_dilation"])
 def test_a_size_speaks_of_as_many_axes_as_there_are(what: str) -> None:
-    with pytest.raises(SettingsError, match=r"\(3, 3, 3\) speaks of 3 axes; expected one number, or 2"):
+    with pytest.raises(SettingsError, match=rf"{what} \(3, 3, 3\) speaks of 3 axes; expected one number, or 2"):
         LSTMCell(2, 3, window=Window(**{what: (3, 3, 3)}))
 
 

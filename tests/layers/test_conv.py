@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, MaxPool, zero_padding
 
 SHAPES: list[tuple[int, dict[str, Any]]] = [
@@ -122,3 +123,12 @@ def test_pool_alone_equals_in_a_batch(axes: int, options: dict[str, Any]) -> Non
         alone, _ = pool(given[None, :, :length])
         assert alone.shape[2] == after
         assert torch.equal(row[None, :, :after], alone)
+
+
+def test_says_which_size_speaks_of_other_axes() -> None:
+    with pytest.raises(SettingsError, match=r"stride \(2, 1\) speaks of 2 axes; expected one number, or 1"):
+        ConvBlock(2, 3, (3,), stride=(2, 1))
+    with pytest.raises(SettingsError, match=r"kernel_size \(3, 3, 3, 3\) is for 4 axes.*one to three"):
+        ConvBlock(2, 3, (3, 3, 3, 3))
+    with pytest.raises(SettingsError, match=r"padding \(1,\) speaks of 1 axes"):
+        MaxPool(2, padding=(1,))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crnn.errors import ShapeError
+from crnn.layers._axes import CONVOLUTIONS, Size, each
 from crnn.layers._given import SPACE, channels_first, check_axes, check_lengths, check_state, check_window, traced
-from crnn.layers.conv import CONVOLUTIONS, _each
 from crnn.layers.padding import out_length, zero_padding
 
 State: TypeAlias = tuple[Tensor]
@@ -78,22 +76,23 @@ class CausalConv(_Causal):
     and comes out divided by its stride, rounded up.
 
     ``space`` is the number of axes of space; ``kernel_size``, ``stride`` and ``dilation`` have one number for time and
-    for each of these, or one for all. Raises ``ShapeError``.
+    for each of these, or one for all. Raises ``ShapeError``, ``SettingsError``.
     """
 
     def __init__(
         self,
         inputs: int,
         outputs: int,
-        kernel_size: int | Sequence[int] = 3,
+        kernel_size: Size = 3,
         *,
         space: int = 0,
-        stride: int | Sequence[int] = 1,
-        dilation: int | Sequence[int] = 1,
+        stride: Size = 1,
+        dilation: Size = 1,
         bias: bool = True,
     ) -> None:
         axes = 1 + space
-        kernel, strides, apart = _numbers(axes, kernel_size=kernel_size, stride=stride, dilation=dilation)
+        kernel, strides = each("kernel_size", kernel_size, axes), each("stride", stride, axes)
+        apart = each("dilation", dilation, axes)
         reach = [d * (k - 1) for k, d in zip(kernel, apart, strict=True)]
         super().__init__(axes, inputs, reach=reach[0], stride=strides[0], border=0.0)
         self.outputs = outputs
@@ -112,14 +111,13 @@ class CausalMaxPool(_Causal):
     ``y[t] = max_j x[stride t - j]``, ``j = 0 .. k - 1``; a window of space lies in it whole, as in ``MaxPool``.
 
     State, lengths, pieces and numbers are those of ``CausalConv``; before the first step stands nothing, so values may
-    be negative. ``stride`` is by default the kernel. Raises ``ShapeError``.
+    be negative. ``stride`` is by default the kernel. Raises ``ShapeError``, ``SettingsError``.
     """
 
-    def __init__(
-        self, kernel_size: int | Sequence[int], *, space: int = 0, stride: int | Sequence[int] | None = None
-    ) -> None:
+    def __init__(self, kernel_size: Size, *, space: int = 0, stride: Size | None = None) -> None:
         axes = 1 + space
-        kernel, strides = _numbers(axes, kernel_size=kernel_size, stride=kernel_size if stride is None else stride)
+        kernel = each("kernel_size", kernel_size, axes)
+        strides = kernel if stride is None else each("stride", stride, axes)
         super().__init__(axes, None, reach=kernel[0] - 1, stride=strides[0], border=-torch.inf)
         self.kernel = kernel
         self.pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[axes](kernel, strides)
@@ -130,16 +128,3 @@ class CausalMaxPool(_Causal):
     def _check(self, x: Tensor, state: State | None, lengths: Tensor | None) -> None:
         super()._check(x, state, lengths)
         check_window(self.kernel[1:], x.shape[3:], SPACE[: self.axes - 1])
-
-
-def _numbers(axes: int, **given: int | Sequence[int]) -> list[tuple[int, ...]]:
-    """Each of ``given`` with one number for each axis."""
-    numbers = {name: _each(value, axes) for name, value in given.items()}
-    for name, value in numbers.items():
-        if len(value) != axes:
-            raise ShapeError(
-                f"{name} is {value}",
-                expected=f"one number, or {axes}: time and {axes - 1} of space",
-                do="Say by space how many axes of space there are.",
-            )
-    return list(numbers.values())

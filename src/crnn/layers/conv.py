@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crnn.layers._axes import CONVOLUTIONS, Size, each, kernel_of
 from crnn.layers._given import channels_first, check_axes, check_window
 from crnn.layers.norm import BatchNorm
 from crnn.layers.padding import keep, out_length, zero_padding
-
-CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
 class ConvBlock(nn.Module):
@@ -31,20 +30,20 @@ class ConvBlock(nn.Module):
         self,
         inputs: int,
         outputs: int,
-        kernel_size: int | Sequence[int] = 3,
+        kernel_size: Size = 3,
         *,
-        stride: int | Sequence[int] = 1,
-        padding: int | Sequence[int] | None = None,
+        stride: Size = 1,
+        padding: Size | None = None,
         norm: bool = True,
         bias: bool | None = None,
         activation: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        size = _each(kernel_size, 2)
-        axes = len(size)
-        pad = tuple(k // 2 for k in size) if padding is None else _each(padding, axes)
+        kernel = kernel_of(kernel_size)
+        axes = len(kernel)
+        pad = tuple(k // 2 for k in kernel) if padding is None else each("padding", padding, axes)
         bias = not norm if bias is None else bias
-        self.conv = CONVOLUTIONS[axes](inputs, outputs, size, _each(stride, axes), pad, bias=bias)
+        self.conv = CONVOLUTIONS[axes](inputs, outputs, kernel, each("stride", stride, axes), pad, bias=bias)
         self.norm = BatchNorm(outputs) if norm else None
         self.activation = activation
 
@@ -84,16 +83,16 @@ class MaxPool(nn.Module):
 
     def __init__(
         self,
-        kernel_size: int | Sequence[int],
+        kernel_size: Size,
         *,
-        stride: int | Sequence[int] | None = None,
-        padding: int | Sequence[int] = 0,
+        stride: Size | None = None,
+        padding: Size = 0,
     ) -> None:
         super().__init__()
-        self.kernel_size = _each(kernel_size, 2)
+        self.kernel_size = kernel_of(kernel_size)
         axes = len(self.kernel_size)
-        self.stride = self.kernel_size if stride is None else _each(stride, axes)
-        self.padding = _each(padding, axes)
+        self.stride = self.kernel_size if stride is None else each("stride", stride, axes)
+        self.padding = each("padding", padding, axes)
         self.pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[axes](
             self.kernel_size, self.stride, self.padding
         )
@@ -116,7 +115,3 @@ def _check(x: Tensor, channels: int | None, kernel: Sequence[int], padding: Any,
     check_axes("x", x, axes, channels)
     covered = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     check_window(covered, [n + 2 * p for n, p in zip(x.shape[2:], padding, strict=True)], axes[2:])
-
-
-def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    return (value,) * axes if isinstance(value, int) else tuple(value)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from crnn.layers._axes import Size
 from crnn.layers.cells import ElmanCell, GRUCell, LSTMCell
 from crnn.layers.recurrent import Recurrent
-from crnn.layers.window import Size, Window
+from crnn.layers.window import Window
 
 
 class ConvRNN(Recurrent):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from crnn.errors import SettingsError, ShapeError
+from crnn.layers._axes import Size, each
 from crnn.layers._given import check_axes, check_lengths, check_state, check_window, time_first, traced
 from crnn.layers.padding import zero_padding
-from crnn.layers.window import each
 
 
 class PyramidLayer(nn.Module):
@@ -84,7 +84,7 @@ class Pyramid(nn.Module):
         inputs: int,
         sizes: Sequence[int],
         *,
-        strides: int | Sequence[int] = 2,
+        strides: Size = 2,
         kernel_size: int = 3,
         level: int = 0,
     ) -> None:
@@ -94,7 +94,7 @@ class Pyramid(nn.Module):
                 f"level is {level}", expected=f"one of the {len(sizes)} layers", do="0 is the finest, -1 the coarsest."
             )
         self.inputs, self.sizes, self.level = inputs, tuple(sizes), level
-        self.strides, self.reach = each(strides, len(sizes) - 1), kernel_size // 2
+        self.strides, self.reach = each("strides", strides, len(sizes) - 1), kernel_size // 2
         below, above, steps = [0, *sizes[:-1]], [*sizes[1:], 0], [1, *self.strides, 1]
         self.layers = nn.ModuleList(
             PyramidLayer(

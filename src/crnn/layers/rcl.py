@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from crnn.errors import SettingsError
+from crnn.layers._axes import Size, each, kernel_of
 from crnn.layers._given import channels_first, check_axes, check_lengths, check_window, traced
-from crnn.layers.conv import CONVOLUTIONS
 from crnn.layers.local_norm import LocalResponseNorm
 from crnn.layers.norm import BatchNorm
 from crnn.layers.padding import keep, zero_padding
-from crnn.layers.window import SameConv, Size, each
+from crnn.layers.window import SameConv
 
 
 class LocalNorm(nn.Module):
@@ -116,14 +116,9 @@ def _conv(inputs: int, outputs: int, kernel: tuple[int, ...], *, bias: bool) -> 
 
 def _kernels(kernel_size: Size, input_kernel_size: Size | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Kernels of the input and of the state; one number is for two axes, time and height."""
-    kernel = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
-    if len(kernel) not in CONVOLUTIONS:
-        raise SettingsError(
-            f"kernel_size {kernel} is for {len(kernel)} axes",
-            expected="one to three numbers: time, height, width",
-            do="Give one for each axis; one number alone is for two axes.",
-        )
-    return each(kernel if input_kernel_size is None else input_kernel_size, len(kernel)), kernel
+    kernel = kernel_of(kernel_size)
+    first = kernel if input_kernel_size is None else each("input_kernel_size", input_kernel_size, len(kernel))
+    return first, kernel
 
 
 def _inside(z: Tensor, inside: Tensor | None) -> Tensor:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
+from crnn.layers._axes import Size, each
 from crnn.layers._given import channels_first, check_axes, check_lengths, check_window
 from crnn.layers.padding import out_length, zero_padding
 from crnn.layers.recurrent import Recurrent
@@ -18,9 +17,9 @@ class Patches(nn.Module):
     What is left over at the right and at the bottom is dropped, as a pool does. Padding of ``y`` is zero.
     """
 
-    def __init__(self, kernel_size: int | Sequence[int]) -> None:
+    def __init__(self, kernel_size: Size) -> None:
         super().__init__()
-        self.kernel_size = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
+        self.kernel_size = each("kernel_size", kernel_size, 2)
 
     def extra_repr(self) -> str:
         return f"{self.kernel_size}"
@@ -55,7 +54,7 @@ class ReNet(nn.Module):
     does as well).
     """
 
-    def __init__(self, inputs: int, size: int, *, kernel_size: int | Sequence[int] = 1, cell: str = "lstm") -> None:
+    def __init__(self, inputs: int, size: int, *, kernel_size: Size = 1, cell: str = "lstm") -> None:
         super().__init__()
         self.inputs, self.outputs = inputs, 2 * size
         self.patches = Patches(kernel_size)

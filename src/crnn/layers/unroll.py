@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crnn.layers._axes import CONVOLUTIONS
 from crnn.layers._given import autocasts
 from crnn.layers.cells import Cell, GRUCell, LSTMCell, State
 from crnn.layers.unrolled import Plan, UnrolledGRU, UnrolledLSTM, shaped
-from crnn.layers.window import CONVOLUTIONS, NoInput, SameConv
+from crnn.layers.window import NoInput, SameConv
 
 KNOWN = (nn.Linear, SameConv, NoInput, *CONVOLUTIONS.values())
 AT_ONCE = 16 << 20

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crnn.errors import SettingsError
-
-CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-
-Size = int | Sequence[int]
+from crnn.layers._axes import CONVOLUTIONS, Size, each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +35,19 @@ class Window:
             raise SettingsError(f"space is {self.space}", expected="1, 2 or 3", do=do)
 
     def of_input(self, inputs: int, outputs: int, *, bias: bool) -> SameConv:
-        stride, dilation = each(self.stride, self.space), each(self.dilation, self.space)
-        return SameConv(inputs, outputs, each(self.kernel_size, self.space), stride, dilation, bias=bias)
+        kernel = each("kernel_size", self.kernel_size, self.space)
+        stride, dilation = each("stride", self.stride, self.space), each("dilation", self.dilation, self.space)
+        return SameConv(inputs, outputs, kernel, stride, dilation, bias=bias)
 
     def of_state(self, inputs: int, outputs: int) -> SameConv:
-        kernel = self.kernel_size if self.state_kernel_size is None else self.state_kernel_size
-        dilation = each(self.state_dilation, self.space)
-        return SameConv(inputs, outputs, each(kernel, self.space), (1,) * self.space, dilation, bias=False)
+        size = self.kernel_size if self.state_kernel_size is None else self.state_kernel_size
+        kernel = each("state_kernel_size", size, self.space)
+        dilation = each("state_dilation", self.state_dilation, self.space)
+        return SameConv(inputs, outputs, kernel, (1,) * self.space, dilation, bias=False)
 
     def out_size(self, size: Sequence[int]) -> tuple[int, ...]:
         """Places that the state has for a picture of ``size``."""
-        return tuple(-(-n // s) for n, s in zip(size, each(self.stride, self.space), strict=True))
+        return tuple(-(-n // s) for n, s in zip(size, each("stride", self.stride, self.space), strict=True))
 
 
 class SameConv(nn.Module):
@@ -102,11 +100,3 @@ class NoInput(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         bias = x.new_zeros(self.outputs) if self.bias is None else self.bias
         return bias.view(-1, *[1] * (x.dim() - 2)).expand(len(x), self.outputs, *x.shape[2:])
-
-
-def each(value: Size, axes: int) -> tuple[int, ...]:
-    """``value`` for each of ``axes`` axes."""
-    sizes = (value,) * axes if isinstance(value, int) else tuple(value)
-    if len(sizes) != axes:
-        raise SettingsError(f"{value} speaks of {len(sizes)} axes", expected=f"one number, or {axes}", do="Give that.")
-    return sizes

@@ -1,0 +1,40 @@
+"""Sizes for each axis that a window covers, and torch's layers for so many axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from crnn.errors import SettingsError
+
+CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+Size = int | Sequence[int]
+"""One number for all axes, or one for each."""
+
+
+def each(name: str, value: Size, axes: int) -> tuple[int, ...]:
+    """The setting ``name``, ``value``, for each of ``axes`` axes. Raises ``SettingsError``."""
+    sizes = (value,) * axes if isinstance(value, int) else tuple(value)
+    if len(sizes) != axes:
+        raise SettingsError(
+            f"{name} {value} speaks of {len(sizes)} axes",
+            expected=f"one number, or {axes}",
+            do="Give one for each axis that the layer covers.",
+        )
+    return sizes
+
+
+def kernel_of(kernel_size: Size) -> tuple[int, ...]:
+    """A kernel that says how many axes there are: one to three numbers for time, height and width, or one number for
+    time and height. Raises ``SettingsError``."""
+    kernel = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
+    if len(kernel) not in CONVOLUTIONS:
+        raise SettingsError(
+            f"kernel_size {kernel} is for {len(kernel)} axes",
+            expected="one to three numbers: time, height, width",
+            do="Give one for each axis; one number alone is for two axes.",
+        )
+    return kernel
