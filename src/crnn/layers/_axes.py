@@ -10,6 +10,7 @@ from torch import nn
 from crnn.errors import SettingsError
 
 CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+MAX_POOLS: dict[int, Any] = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 Size = int | Sequence[int]
 """One number for all axes, or one for each."""

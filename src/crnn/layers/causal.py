@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crnn.layers._axes import CONVOLUTIONS, Size, each
+from crnn.layers._axes import CONVOLUTIONS, MAX_POOLS, Size, each
 from crnn.layers._given import SPACE, channels_first, check_axes, check_lengths, check_state, check_window, traced
 from crnn.layers.padding import out_length, zero_padding
 
@@ -120,7 +120,7 @@ class CausalMaxPool(_Causal):
         strides = kernel if stride is None else each("stride", stride, axes)
         super().__init__(axes, None, reach=kernel[0] - 1, stride=strides[0], border=-torch.inf)
         self.kernel = kernel
-        self.pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[axes](kernel, strides)
+        self.pool = MAX_POOLS[axes](kernel, strides)
 
     def _windows(self, x: Tensor) -> Tensor:
         return self.pool(x)

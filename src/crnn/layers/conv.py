@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crnn.layers._axes import CONVOLUTIONS, Size, each, kernel_of
+from crnn.layers._axes import CONVOLUTIONS, MAX_POOLS, Size, each, kernel_of
 from crnn.layers._given import channels_first, check_axes, check_window
 from crnn.layers.norm import BatchNorm
 from crnn.layers.padding import keep, out_length, zero_padding
@@ -93,9 +93,7 @@ class MaxPool(nn.Module):
         axes = len(self.kernel_size)
         self.stride = self.kernel_size if stride is None else each("stride", stride, axes)
         self.padding = each("padding", padding, axes)
-        self.pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[axes](
-            self.kernel_size, self.stride, self.padding
-        )
+        self.pool = MAX_POOLS[axes](self.kernel_size, self.stride, self.padding)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         _check(x, None, self.kernel_size, self.padding, (1,) * len(self.kernel_size))
