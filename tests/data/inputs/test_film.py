@@ -124,6 +124,18 @@ def test_scaled_to_one_size_and_channels_before_space(tmp_path: Path) -> None:
     assert grey.finish(grey.decode(moving())).shape == (4, 1, 16, 24)
 
 
+def test_motion_is_what_changed_since_the_frame_before() -> None:
+    scale = Scale(32, 48, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    plain, beside, alone = (Film(Film.Settings(frames=5, motion=m), scale) for m in ("none", "beside", "alone"))
+    x = plain.decode(moving())
+    y, both, change = (each.finish(x) for each in (plain, beside, alone))
+    assert beside.spec.channels == 6 and alone.spec.channels == 3
+    assert both.shape == (5, 6, 32, 48) and both.dtype == change.dtype == np.float32
+    np.testing.assert_array_equal(both, np.concatenate([y, change], axis=1))
+    np.testing.assert_array_equal(change[1:], y[1:] - y[:-1])
+    assert not change[0].any() and change[1:].any()
+
+
 def test_only_the_wanted_frames_are_in_memory(tmp_path: Path) -> None:
     path = written(tmp_path / "a.avi", np.repeat(moving(10, (320, 240)), 20, axis=0))
     size = 200 * 240 * 320 * 3

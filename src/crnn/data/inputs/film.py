@@ -59,13 +59,16 @@ class Film(Kind):
         """Width likewise; 0 keeps the median shape of the training part."""
         colour: Literal["colour", "grey"] = "colour"
         """Three channels or one."""
+        motion: Literal["none", "beside", "alone"] = "none"
+        """What has changed since the frame before, as channels beside the frame's own, or alone, which hides the place."""
         longest: Count = 100_000
         """Most frames of a film as it is on disk; longer ones are refused."""
 
     def __init__(self, settings: Settings = Settings(), scale: Scale = Scale()) -> None:
         self.settings, self.scale = settings, scale
         self.mode: Mode = "L" if len(scale.mean) == 1 else "RGB"
-        self.spec = InputSpec("film", len(scale.mean), (scale.height, scale.width), settings.rate or None)
+        channels = len(scale.mean) * (2 if settings.motion == "beside" else 1)
+        self.spec = InputSpec("film", channels, (scale.height, scale.width), settings.rate or None)
 
     @classmethod
     def reads(cls, source: Any) -> bool:
@@ -136,7 +139,11 @@ class Film(Kind):
     def finish(self, x: np.ndarray) -> np.ndarray:
         scale, mean = (np.array(v, np.float32) for v in (self.scale.deviation, self.scale.mean))
         # (time, height, width, channels) -> (time, channels, height, width)
-        return ((x.astype(np.float32) / 255 - mean) / scale).transpose(0, 3, 1, 2)
+        y = ((x.astype(np.float32) / 255 - mean) / scale).transpose(0, 3, 1, 2)
+        if self.settings.motion == "none":
+            return y
+        change = np.diff(y, axis=0, prepend=y[:1])  # the first frame has none before it
+        return change if self.settings.motion == "alone" else np.concatenate([y, change], axis=1)
 
     def look(self, source: Source) -> Look:
         x = self.decode(source)
