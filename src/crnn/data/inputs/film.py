@@ -60,7 +60,7 @@ class Film(Kind):
         colour: Literal["colour", "grey"] = "colour"
         """Three channels or one."""
         motion: Literal["none", "beside", "alone"] = "none"
-        """What has changed since the frame before: not shown, beside the frame's own channels, or alone, without the place."""
+        """What has changed since the frame before: not shown, beside the frame's own channels, or alone."""
         longest: Count = 100_000
         """Most frames of a film as it is on disk; longer ones are refused."""
 
