@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cyclopts import App
 
 from crnn import __version__
-from crnn.cli import check, predict, show, test, train
+from crnn.cli import check, compare, predict, show, test, train
 from crnn.errors import CrnnError
 
 app = App(
@@ -20,6 +20,7 @@ app = App(
 app.command(train.train)
 app.command(check.check)
 app.command(test.test)
+app.command(compare.compare)
 app.command(predict.predict)
 app.command(show.models)
 app.command(show.show)

@@ -65,7 +65,7 @@ def test(
         tested = evaluate(predictor, samples, progress=lambda: bar.advance(row), others=others)
     say_left_out(console, [*left_out, *tested.left_out], most=5)
     _print(tested, f"{bundle} on {data}" + (f" ({part})" if part else ""))
-    result = _result(predictor, tested, data, part or "all", name or (json.stem if json else Path(bundle).name))
+    result = result_of(predictor, tested, data, part or "all", name or (json.stem if json else Path(bundle).name))
     if json is not None:
         from crnn.train.report import write_json
 
@@ -111,7 +111,8 @@ def _print(tested: Any, title: str) -> None:
     Console().print(table)
 
 
-def _result(predictor: Any, tested: Any, data: str, part: str, name: str) -> Any:
+def result_of(predictor: Any, tested: Any, data: str, part: str, name: str, *, seconds: float | None = None) -> Any:
+    """The figures of a test as they stand in a results file; ``seconds`` of training if the bundle does not say it."""
     import torch
 
     from crnn.train.report import Result
@@ -130,5 +131,5 @@ def _result(predictor: Any, tested: Any, data: str, part: str, name: str) -> Any
         threads=torch.get_num_threads(),
         precision=predictor.precision,
         parameters=sum(p.numel() for p in predictor.net.parameters()),
-        train_seconds=card.get("train_seconds"),
+        train_seconds=seconds or card.get("train_seconds"),
     )

@@ -58,8 +58,6 @@ def evaluate(
             expected="samples with a truth",
             do="Run crnn check on the data.",
         )
-    pairs = [(task.truth(s), p) for s, p in zip(seen, predictions, strict=True)]
-    groups = [s.group for s in seen]
     baselines = task.baselines(seen)
     for name, answers in (others or {}).items():
         if missing := [s.id for s in seen if s.id not in answers]:
@@ -68,14 +66,19 @@ def evaluate(
                 expected="an answer for each sample",
                 do="Write one line of JSON with id and answer for each.",
             )
-        baselines[name] = task.score([(t, Prediction(p.id, answers[p.id], 1.0)) for t, p in pairs], groups)
-    report = Report(
-        task.score(pairs, groups),
-        tuple(task.row(truth, p) for truth, p in pairs),
-        baselines,
-        task.details(pairs),
-    )
+        pairs = [(task.truth(s), Prediction(s.id, answers[s.id], 1.0)) for s in seen]
+        baselines[name] = task.score(pairs, [s.group for s in seen])
+    report = report_of(task, seen, predictions, baselines)
     return Tested(report, tuple(seen), tuple(predictions), tuple(left_out))
+
+
+def report_of(
+    task: Any, samples: Sequence[Sample], predictions: Sequence[Prediction], baselines: Mapping[str, Any]
+) -> Report:
+    """The figures of ``predictions``, one for each of ``samples``, which have a truth."""
+    pairs = [(task.truth(s), p) for s, p in zip(samples, predictions, strict=True)]
+    rows = tuple(task.row(truth, p) for truth, p in pairs)
+    return Report(task.score(pairs, [s.group for s in samples]), rows, baselines, task.details(pairs))
 
 
 def _watched(answers: Iterator[Any], progress: Callable[[], None]) -> Iterator[Any]:

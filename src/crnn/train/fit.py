@@ -34,6 +34,7 @@ from crnn.types import Prediction, Sample, in_source
 
 RECIPE = "recipe.json"
 STATE = "last.ckpt"
+EPOCHS = "epochs.jsonl"
 SHORTEST = 5  # of so many parts of a run at most one is warm-up, so that small data are learned at the full rate, too
 
 
@@ -142,7 +143,7 @@ class _Loop:
             dirpath=self.run, filename=Path(STATE).stem, enable_version_counter=False, save_on_train_epoch_end=True
         )
         watch = Watchdog(truth, p.train.samples)
-        progress = Progress(self.console, keep, self.run / "epochs.jsonl")
+        progress = Progress(self.console, keep, self.run / EPOCHS)
         progress.introduce(p, precision)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
