@@ -59,7 +59,8 @@ class DataSettings:
     format: str = "auto"
     """Name of the format; auto recognises it."""
     valid_share: Share = 0.1
-    """Share of train (whole groups where groups are known) held out when nothing else is given."""
+    """Share of train (whole groups where groups are known) held out when nothing else is given; 0 learns from all and
+    keeps the last epoch."""
     group: str | None = None
     """What must not be in two parts: a table's column (speaker), or a pattern that finds it in a file's name, such as
     'speaker(\\d+)'."""

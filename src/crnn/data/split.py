@@ -15,9 +15,10 @@ def hold_out(
 ) -> tuple[list[Sample], list[Sample]]:
     """``samples`` in two parts, about ``share`` of them in the second; a group is never in both.
 
-    Where ``label`` tells the class of a sample and there are no groups, each class gives its share.
+    Where ``label`` tells the class of a sample and there are no groups, each class gives its share. A ``share`` of 0
+    holds none out.
     """
-    if len(samples) < 2:
+    if len(samples) < 2 or not share:
         return list(samples), []
     if label is not None and not any(s.group for s in samples):
         held = _of_each_class(samples, share, seed, label)
@@ -79,7 +80,7 @@ def _of_each_class(samples: Sequence[Sample], share: float, seed: int, label: Ca
         classes.setdefault(label(sample), []).append(sample.id)
     held: set[str] = set()
     for ids in classes.values():
-        count = min(len(ids) - 1, max(1, round(share * len(ids)))) if share > 0 else 0
+        count = min(len(ids) - 1, max(1, round(share * len(ids))))
         held.update(sorted(ids, key=lambda name: _draw(seed, name))[:count])
     return held
 

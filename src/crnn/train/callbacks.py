@@ -20,12 +20,13 @@ from crnn.files import write_aside
 from crnn.types import Prediction, Sample
 
 if TYPE_CHECKING:
+    from crnn.bundle import Bundle
     from crnn.train.prepare import Prepared
 
 
 class KeepBest(Callback):
     """Scores the validation part after each look at it, writes the bundle when it is the best yet, and stops the run
-    after ``patience`` epochs without a better one."""
+    after ``patience`` epochs without a better one. Without a validation part, the last epoch's bundle is kept."""
 
     def __init__(
         self, path: Path, truth: dict[str, Any], groups: dict[str, Any], card: dict[str, Any], patience: int
@@ -57,19 +58,28 @@ class KeepBest(Callback):
         value = self.figures[name]
         self.seconds = time.perf_counter() - self._start
         if self.best is None or (value != self.best and better(value, self.best) == value):
-            self.best, self.best_epoch = value, trainer.current_epoch
-            module.bundle.card = {
-                **self.card,
-                "epoch": trainer.current_epoch + 1,
-                "valid": {k: v for k, v in self.figures.items() if v == v},
-                "train_seconds": round(self.seconds, 1),
-            }
+            self.best = value
             settled = task.settle([(self.truth[p.id], p) for p in self.predictions])
-            replace(module.bundle, task=settled).save(self.path)
+            self._write(replace(module.bundle, task=settled), trainer.current_epoch)
         elif trainer.current_epoch - self.best_epoch >= self.patience:
             trainer.should_stop = True
         for key in task.figures:
             module.log(f"valid/{key}", self.figures[key])
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        if not self.truth:
+            self.seconds = time.perf_counter() - self._start
+            self._write(module.bundle, trainer.current_epoch)
+
+    def _write(self, bundle: Bundle, epoch: int) -> None:
+        self.best_epoch = epoch
+        bundle.card = {
+            **self.card,
+            "epoch": epoch + 1,
+            "valid": {k: v for k, v in self.figures.items() if v == v},
+            "train_seconds": round(self.seconds, 1),
+        }
+        bundle.save(self.path)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "seconds": self.seconds}

@@ -51,7 +51,8 @@ def prepare(recipe: Recipe, *, start: Bundle | None = None, samples: Sequence[Sa
     bundle = begin(recipe, splits["train"]) if start is None else adapt(start, splits["train"], recipe)
     parts = learnable(bundle, splits["train"], left_out), answerable(bundle, splits["valid"], left_out)
     for name, part in zip(("training", "validation"), parts, strict=True):
-        if not part.samples:
+        wanted = name == "training" or recipe.data.valid is not None or recipe.data.valid_share or splits["valid"]
+        if wanted and not part.samples:
             reasons = "; ".join(dict.fromkeys(str(e) for e in left_out[:3]))
             raise DataError(
                 f"the {name} part holds no sample that can be used ({reasons or 'it is empty'})",
