@@ -113,16 +113,27 @@ def test_in_training_statistics_leave_padding_out() -> None:
         (3, {"kernel_size": (2, 2, 1)}),
     ],
 )
-def test_pool_alone_equals_in_a_batch(axes: int, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_pool_alone_equals_in_a_batch(axes: int, options: dict[str, Any], sign: int) -> None:
     pool = MaxPool(**sized(axes, options))
     x, lengths = batch(axes, positive=True)
+    x = sign * x  # a border of zeros would be larger than what is negative
     y, found = pool(x, lengths)
     assert found is not None and torch.equal(y, zero_padding(y, found, axis=2))
-    assert y.sum() > 0
+    assert sign * y.sum() > 0
     for row, given, after, length in zip(y, x, found.tolist(), LENGTHS, strict=True):
         alone, _ = pool(given[None, :, :length])
         assert alone.shape[2] == after
         assert torch.equal(row[None, :, :after], alone)
+
+
+def test_a_pool_of_a_sample_without_steps_is_finite() -> None:
+    x = torch.zeros(2, 3, 4, 6, requires_grad=True)
+    y, found = MaxPool(2, stride=(1, 2), padding=(1, 0))(x, torch.tensor([0, 4]))
+    assert found is not None and found.tolist() == [1, 5]
+    assert torch.equal(y, torch.zeros_like(y))
+    y.sum().backward()
+    assert x.grad is not None and torch.isfinite(x.grad).all()
 
 
 def test_says_which_size_speaks_of_other_axes() -> None:

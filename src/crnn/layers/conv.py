@@ -77,8 +77,8 @@ class ConvBlock(nn.Module):
 class MaxPool(nn.Module):
     """Largest value of each window over ``(batch, channels, time, *space)``; ``forward(x, lengths) -> (y, lengths)``.
 
-    A window that reaches into the border takes it as zero, so the input must not be negative where ``padding`` is
-    not zero (put the activation before the pool).
+    As in ``torch.nn``, what ``padding`` adds is never the largest, and neither is what lies behind a sample's length;
+    the padding of ``y`` is zero.
     """
 
     def __init__(
@@ -97,11 +97,14 @@ class MaxPool(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         _check(x, None, self.kernel_size, self.padding, (1,) * len(self.kernel_size))
-        y = self.pool(x)
-        if lengths is not None:
-            lengths = self.out_lengths(lengths)
-            y = zero_padding(y, lengths, axis=2)
-        return y, lengths
+        if lengths is None:
+            return self.pool(x), None
+        if self.padding[0]:  # else no window that counts reaches behind a sample's length
+            # a sample without a step has its first, which is zero: windows over nothing would give -inf
+            inside = keep(x, lengths.clamp(min=1), axis=2) > 0
+            x = torch.where(inside, x, x.new_full((), -torch.inf))
+        lengths = self.out_lengths(lengths)
+        return zero_padding(self.pool(x), lengths, axis=2), lengths
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
         return out_length(lengths, self.kernel_size[0], self.stride[0], self.padding[0])

@@ -1,28 +1,18 @@
-"""Overlapping pools over pictures, 3 x 3 places with a stride of 2, whose windows never see behind a sample's end."""
+"""Overlapping pools over pictures, 3 x 3 places with a stride of 2."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from crnn.layers import MaxPool, mask, out_length, zero_padding
+from crnn.layers import MaxPool, out_length, zero_padding
 
 
-class OverlapMax(nn.Module):
+class OverlapMax(MaxPool):
     """Largest of each window over ``(batch, channels, time, height)``; ``forward(x, lengths) -> (y, lengths)``, half as
-    long and high, rounded up. Values may be negative: border and padding are never the largest."""
+    long and high, rounded up."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.pool = MaxPool(3, stride=2, padding=1)
-
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        if lengths is not None:
-            x = torch.where(mask(lengths, x.shape[2])[:, None, :, None], x, x.new_full((), -torch.inf))
-        return self.pool(x, lengths)
-
-    def out_lengths(self, lengths: Tensor) -> Tensor:
-        return self.pool.out_lengths(lengths)
+        super().__init__(3, stride=2, padding=1)
 
 
 class OverlapMean(nn.Module):
