@@ -1,0 +1,18 @@
+"""What comes before a network's first layer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from crnn.models._front import Front
+from crnn.types import InputSpec, Seq
+
+
+def test_vectors_of_words_begin_small_so_that_what_is_learned_shows() -> None:
+    torch.manual_seed(0)
+    front = Front(InputSpec("sentence", 1, vocabulary=500), 64)
+    assert front.words is not None
+    assert float(front.words.weight.detach().std()) == pytest.approx(0.1, rel=0.05)
+    y = front(Seq(torch.full((2, 3, 1), 7), torch.tensor([3, 1])))
+    assert y.shape == (2, 3, 64) and y[1, 0].any() and not y[1, 1:].any()
