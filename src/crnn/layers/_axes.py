@@ -39,3 +39,10 @@ def kernel_of(kernel_size: Size) -> tuple[int, ...]:
             do="Give one for each axis; one number alone is for two axes.",
         )
     return kernel
+
+
+def far_side(borders: Sequence[int]) -> list[int] | None:
+    """What a convolution that keeps the size misses behind each axis, in the order that ``F.pad`` wants it, where half
+    of each of ``borders`` stands on both sides already: one place where a border is odd. None if none is."""
+    odd = [border % 2 for border in borders]
+    return [places for one in reversed(odd) for places in (0, one)] if any(odd) else None

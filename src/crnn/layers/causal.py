@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crnn.layers._axes import CONVOLUTIONS, MAX_POOLS, Size, each
+from crnn.layers._axes import CONVOLUTIONS, MAX_POOLS, Size, each, far_side
 from crnn.layers._given import SPACE, channels_first, check_axes, check_lengths, check_state, check_window, traced
 from crnn.layers.padding import out_length, zero_padding
 
@@ -96,14 +96,12 @@ class CausalConv(_Causal):
         reach = [d * (k - 1) for k, d in zip(kernel, apart, strict=True)]
         super().__init__(axes, inputs, reach=reach[0], stride=strides[0], border=0.0)
         self.outputs = outputs
-        self.odd = tuple(r % 2 for r in reach[1:])
+        self.far = far_side(reach[1:])
         padding = (0, *(r // 2 for r in reach[1:]))
         self.conv = CONVOLUTIONS[axes](inputs, outputs, kernel, strides, padding, apart, bias=bias)
 
     def _windows(self, x: Tensor) -> Tensor:
-        if any(self.odd):  # an even kernel sees one place more behind than before
-            x = F.pad(x, [n for more in reversed(self.odd) for n in (0, more)])
-        return self.conv(x)
+        return self.conv(x if self.far is None else F.pad(x, self.far))
 
 
 class CausalMaxPool(_Causal):

@@ -14,8 +14,10 @@ from crnn.layers.recurrent import Recurrent
 from crnn.layers.window import Window
 
 
-class ConvRNN(Recurrent):
-    """Layers of ``ElmanCell`` with a window; arguments and result as of ``ConvLSTM``."""
+class _Windowed(Recurrent):
+    """Layers of ``make``, a cell that needs no more than its window."""
+
+    make: type[ElmanCell | GRUCell]
 
     def __init__(
         self,
@@ -28,8 +30,20 @@ class ConvRNN(Recurrent):
         bidirectional: bool = False,
         recompute: bool = False,
     ) -> None:
-        cell = partial(ElmanCell, window=Window(space=space, kernel_size=kernel_size))
+        cell = partial(self.make, window=Window(space=space, kernel_size=kernel_size))
         super().__init__(inputs, size, layers=layers, cell=cell, bidirectional=bidirectional, recompute=recompute)
+
+
+class ConvRNN(_Windowed):
+    """Layers of ``ElmanCell`` with a window; arguments and result as of ``ConvLSTM``."""
+
+    make = ElmanCell
+
+
+class ConvGRU(_Windowed):
+    """ConvGRU in the form of Shi et al. (2017, arXiv 1706.03458); arguments and result as of ``ConvLSTM``."""
+
+    make = GRUCell
 
 
 class ConvLSTM(Recurrent):
@@ -53,22 +67,4 @@ class ConvLSTM(Recurrent):
         recompute: bool = False,
     ) -> None:
         cell = partial(LSTMCell, window=Window(space=space, kernel_size=kernel_size), peepholes=peepholes)
-        super().__init__(inputs, size, layers=layers, cell=cell, bidirectional=bidirectional, recompute=recompute)
-
-
-class ConvGRU(Recurrent):
-    """ConvGRU in the form of Shi et al. (2017, arXiv 1706.03458); arguments and result as of ``ConvLSTM``."""
-
-    def __init__(
-        self,
-        inputs: int,
-        size: int,
-        kernel_size: Size = 3,
-        *,
-        space: int = 2,
-        layers: int = 1,
-        bidirectional: bool = False,
-        recompute: bool = False,
-    ) -> None:
-        cell = partial(GRUCell, window=Window(space=space, kernel_size=kernel_size))
         super().__init__(inputs, size, layers=layers, cell=cell, bidirectional=bidirectional, recompute=recompute)

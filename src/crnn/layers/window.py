@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crnn.errors import SettingsError
-from crnn.layers._axes import CONVOLUTIONS, Size, each
+from crnn.layers._axes import CONVOLUTIONS, Size, each, far_side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +67,7 @@ class SameConv(nn.Module):
         super().__init__()
         border = [d * (k - 1) for k, d in zip(kernel_size, dilation, strict=True)]
         self.padding = tuple(b // 2 for b in border)
-        odd = [b % 2 for b in border]
-        self.far = [value for o in reversed(odd) for value in (0, o)] if any(odd) else None
-        """What is missing behind each axis, in the order that ``F.pad`` wants it."""
+        self.far = far_side(border)
         self.conv = CONVOLUTIONS[len(border)](
             inputs, outputs, tuple(kernel_size), tuple(stride), self.padding, tuple(dilation), bias=bias
         )
