@@ -101,13 +101,28 @@ def test_steps_of_a_file_are_joined_and_places_are_in_seconds() -> None:
 def test_labels_of_steps_move_with_them() -> None:
     kind = Series()
     x = np.arange(40, dtype=np.float32)[:, None]
-    augment = SeriesAugment(jitter=0, scaling=0, shift=0.3, crop=0.4)
-    lengths = set()
-    for i in range(50):
-        moved, y = kind.vary(x, np.arange(40), augment, np.random.default_rng(i))
-        assert (moved[:, 0] == y).all()
-        lengths.add(len(y))
-    assert min(lengths) < 30 < max(lengths) <= 40
+    for speed in (0.0, 0.3):
+        augment = SeriesAugment(jitter=0, scaling=0, shift=0.3, crop=0.4, speed=speed)
+        lengths = set()
+        for i in range(50):
+            moved, y = kind.vary(x, np.arange(40), augment, np.random.default_rng(i))
+            assert len(moved) == len(y) and (np.abs(moved[:, 0] - y) <= (0.5 if speed else 0)).all()
+            lengths.add(len(y))
+        assert min(lengths) < 30 < max(lengths) <= (round(40 / 0.7) if speed else 40)
+
+
+def test_another_pace_is_the_same_recording_on_straight_lines() -> None:
+    x = np.stack([np.arange(100.0), -np.arange(100.0)], axis=1).astype(np.float32)
+    augment = SeriesAugment(jitter=0, scaling=0, speed=0.5)
+    paces = set()
+    for i in range(30):
+        varied, _ = Series(Series.Settings(channels=2)).vary(x, None, augment, np.random.default_rng(i))
+        steps = np.diff(varied[:-2, 0])
+        assert np.ptp(steps) < 1e-3 and np.allclose(varied[:, 0], -varied[:, 1])
+        assert varied[0, 0] == 0 and varied[-1, 0] == pytest.approx(99, abs=1.5)
+        paces.add(round(float(steps[0]), 1))
+    assert min(paces) < 0.7 and max(paces) > 1.3
+    assert len(Series().vary(x[:1, :1], None, augment, np.random.default_rng(0))[0]) == 1, "one step stays one"
 
 
 def test_strengths_are_what_they_say() -> None:
@@ -116,6 +131,8 @@ def test_strengths_are_what_they_say() -> None:
     assert abs(float(noisy.std()) - 0.2) < 0.01
     scaled = [SeriesAugment(jitter=0, scaling=0.3)(x, np.random.default_rng(i)) for i in range(300)]
     assert abs(float(np.std([s[0] for s in scaled])) - 0.3) < 0.03 and all(np.ptp(s[:, 0]) == 0 for s in scaled)
+    moved = [SeriesAugment(jitter=0, scaling=0, offset=0.3)(x, np.random.default_rng(i)) for i in range(300)]
+    assert abs(float(np.std([m[0] for m in moved])) - 0.3) < 0.03 and all(np.ptp(m[:, 0]) == 0 for m in moved)
 
 
 def test_what_never_moves_is_noted() -> None:

@@ -107,15 +107,12 @@ class Series(Kind):
     def vary(
         self, x: np.ndarray, y: np.ndarray | None, augment: SeriesAugment, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """A piece of the recording, moved in time, with noise and other strengths."""
+        """A piece of the recording, moved in time, at another pace, with noise and other strengths."""
         if rng.random() > augment.share:
             return x, y
-        most = int(augment.shift * len(x))
-        order = np.clip(np.arange(len(x)) + int(rng.integers(-most, most + 1)), 0, len(x) - 1)
-        left = int(rng.integers(0, int(augment.crop * len(x)) + 1))
-        start = int(rng.integers(0, left + 1))
-        order = order[start : max(start + 1, len(x) - left + start)]
-        return augment(x[order], rng), None if y is None else y[order]
+        order = augment.order(len(x), rng)
+        nearest = np.round(order).astype(int)
+        return augment(between(x, order), rng), None if y is None else y[nearest]
 
     def finish(self, x: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(x, np.float32)
@@ -179,6 +176,14 @@ class Series(Kind):
                 do="Give the same columns, or name them in input.columns.",
                 file=str(source) if isinstance(source, Path) else None,
             )
+
+
+def between(x: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """``x`` ``(time, channels)`` at the places ``order`` between its steps, along straight lines."""
+    before = np.floor(order).astype(int)
+    behind = np.minimum(before + 1, len(x) - 1)
+    share = (order - before).astype(x.dtype)[:, None]
+    return x[before] * (1 - share) + x[behind] * share
 
 
 def _bridged(x: np.ndarray, missing: str, file: str | None) -> np.ndarray:

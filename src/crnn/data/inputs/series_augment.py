@@ -1,4 +1,4 @@
-"""Variations of a recording that leave what it says: noise, strength, place in time."""
+"""Variations of a recording that leave what it says: noise, strength, place in time, pace."""
 
 from __future__ import annotations
 
@@ -20,12 +20,28 @@ class SeriesAugment:
     """Standard deviation of the noise that is added, in deviations of the channel."""
     scaling: Strength = 0.1
     """Standard deviation of the factor of each channel, around 1."""
+    offset: Strength = 0.0
+    """Standard deviation of what is added to each channel throughout, in its deviations: a sensor that sits askew."""
+    speed: Share = 0.0
+    """Most change of pace, as a share of it."""
     shift: Share = 0.0
     """Most shift in time to either side, as a share of the length; the first or last value fills the gap."""
     crop: Share = 0.0
     """Most of a recording that is left out at its two ends together, as a share of its length."""
 
+    def order(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Where each step of the variant lies among ``count`` steps: real numbers."""
+        factor = 1 + rng.uniform(-self.speed, self.speed) if self.speed else 1.0
+        order = np.arange(max(1, round(count / factor))) * factor
+        most = int(self.shift * len(order))
+        order = np.clip(order + factor * int(rng.integers(-most, most + 1)), 0, count - 1)
+        left = int(rng.integers(0, int(self.crop * len(order)) + 1))
+        start = int(rng.integers(0, left + 1))
+        return order[start : max(start + 1, len(order) - left + start)]
+
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         noise = rng.standard_normal(x.shape, dtype=np.float32) * np.float32(self.jitter)
         factor = 1 + np.float32(self.scaling) * rng.standard_normal(x.shape[1], dtype=np.float32)
+        if self.offset:
+            noise += np.float32(self.offset) * rng.standard_normal(x.shape[1], dtype=np.float32)
         return x * factor + noise
