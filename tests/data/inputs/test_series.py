@@ -135,6 +135,18 @@ def test_strengths_are_what_they_say() -> None:
     assert abs(float(np.std([m[0] for m in moved])) - 0.3) < 0.03 and all(np.ptp(m[:, 0]) == 0 for m in moved)
 
 
+def test_axes_are_turned_and_lengths_stay() -> None:
+    x = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+    augment = SeriesAugment(jitter=0, scaling=0, rotation=30)
+    turned = [augment(x, np.random.default_rng(i)) for i in range(20)]
+    assert all(np.allclose((t**2).sum(1), (x**2).sum(1), atol=1e-4) and t.dtype == np.float32 for t in turned)
+    angles = [
+        np.degrees(np.arctan2(t[0, 1], t[0, 0]))
+        for t in (augment(np.eye(2)[:1], np.random.default_rng(i)) for i in range(400))
+    ]
+    assert abs(float(np.std(angles)) - 30) < 3
+
+
 def test_what_never_moves_is_noted() -> None:
     kind = learned(X)
     assert [f.kind for f in kind.look(np.ones((9, 2))).findings] == ["nothing moves"]

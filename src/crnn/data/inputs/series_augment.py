@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -20,6 +21,9 @@ class SeriesAugment:
     """Standard deviation of the noise that is added, in deviations of the channel."""
     scaling: Strength = 0.1
     """Standard deviation of the factor of each channel, around 1."""
+    rotation: Strength = 0.0
+    """Standard deviation of the angle, in degrees, by which any two channels are turned into each other: for axes of
+    one sensor, or coordinates of one point."""
     offset: Strength = 0.0
     """Standard deviation of what is added to each channel throughout, in its deviations: a sensor that sits askew."""
     speed: Share = 0.0
@@ -44,4 +48,16 @@ class SeriesAugment:
         factor = 1 + np.float32(self.scaling) * rng.standard_normal(x.shape[1], dtype=np.float32)
         if self.offset:
             noise += np.float32(self.offset) * rng.standard_normal(x.shape[1], dtype=np.float32)
+        if self.rotation:
+            x = x @ _turned(x.shape[1], self.rotation, rng)
         return x * factor + noise
+
+
+def _turned(channels: int, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """A rotation ``(channels, channels)``: one after the other, in the plane of each two axes."""
+    turned = np.eye(channels)
+    for plane in combinations(range(channels), 2):
+        angle = np.deg2rad(deviation) * rng.standard_normal()
+        c, s = np.cos(angle), np.sin(angle)
+        turned[:, plane] = turned[:, plane] @ np.array([[c, s], [-s, c]])
+    return turned.astype(np.float32)
