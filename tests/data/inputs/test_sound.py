@@ -23,7 +23,7 @@ soundfile = pytest.importorskip("soundfile")
 RATE = 8000
 CASES = json.loads((Path(__file__).parent / "librosa.json").read_text())
 OFF: dict[str, Any] = {"shift": 0.0, "turn": 0.0, "speed": 0.0, "pitch": 0.0, "gain": 0.0, "noise": 0.0}
-OFF |= {"frequency_masks": 0, "time_masks": 0}
+OFF |= {"filter": 0.0, "frequency_masks": 0, "time_masks": 0}
 
 
 def kind(rate: int = RATE, **values: Any) -> Sound:
@@ -351,7 +351,7 @@ def test_nothing_is_varied_where_all_is_off() -> None:
 
 
 STRENGTHS = {"shift": 0.2, "turn": 1.0, "speed": 0.2, "pitch": 3.0, "gain": 6.0, "noise": 1.0}
-STRENGTHS |= {"frequency_masks": 2, "time_masks": 2}
+STRENGTHS |= {"filter": 6.0, "frequency_masks": 2, "time_masks": 2}
 
 
 @pytest.mark.parametrize("one", list(OFF))
@@ -361,7 +361,7 @@ def test_each_strength_does_something(one: str, features: str) -> None:
     x = made.decode(tone())
     augment = SoundAugment(**{**OFF, one: STRENGTHS[one]})
     found = [made.vary(x, None, augment, np.random.default_rng(seed))[0] for seed in range(5)]
-    nothing = features == "raw" and one in ("pitch", "frequency_masks")
+    nothing = features == "raw" and one in ("pitch", "filter", "frequency_masks")
     assert all(np.array_equal(y, x) for y in found) == nothing
 
 
@@ -376,6 +376,40 @@ def test_masks_are_stripes_of_the_mean() -> None:
         assert rows.sum() <= 0.2 * len(x) and columns.sum() <= 4
         assert np.array_equal(blotted, rows[:, None] | columns[None])
         assert np.array_equal(y[~blotted], x[~blotted])
+
+
+def test_a_longer_throat_lowers_all_frequencies_by_one_factor() -> None:
+    made = kind(16_000, mels=64)
+    augment = SoundAugment(**{**OFF, "pitch": 4.0})
+    for seed in range(10):
+        moved = []
+        for hertz in (300.0, 500.0, 1500.0, 3000.0):
+            x = made.decode(tone(0.3, hertz, 16_000))
+            y = made.vary(x, None, augment, np.random.default_rng(seed))[0]
+            peak = int(x.mean(0).argmax())
+            near = slice(max(0, peak - 6), peak + 7)
+            places = [np.average(np.arange(64)[near], weights=10 ** (z.mean(0)[near] / 10)) for z in (x, y)]
+            moved.append(places[1] - places[0])
+        low, middle, high, highest = moved
+        assert abs(high - highest) < 0.6
+        assert abs(low - 0.3 * high) < 0.6 and abs(middle - 0.5 * high) < 0.6
+
+
+def test_a_filter_is_a_line_that_bends_a_few_times_and_the_same_all_the_time() -> None:
+    made = kind(mels=40)
+    x = made.decode(tone(1.0))
+    for seed in range(10):
+        response = made.vary(x, None, SoundAugment(**{**OFF, "filter": 6.0}), np.random.default_rng(seed))[0] - x
+        assert np.allclose(response, response[0], atol=1e-4) and np.abs(response).max() <= 6.001
+        assert (np.abs(np.diff(response[0], 2)) > 1e-3).sum() <= 2 * 3
+
+
+def test_a_range_makes_sounds_equally_loud_and_their_silence_equally_quiet() -> None:
+    x = tone(1.0) * np.linspace(0, 1, RATE, dtype=np.float32)
+    made = kind(mels=20, range=40.0)
+    loud, quiet = made.decode(x), made.decode(0.01 * x)
+    assert loud.max() == 0 and loud.min() == -40
+    assert np.allclose(loud, quiet, atol=1e-3)
 
 
 def test_noise_lies_as_far_below_as_is_said() -> None:

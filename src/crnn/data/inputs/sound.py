@@ -19,7 +19,7 @@ from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._sound_files import SUFFIXES, check_length, checked, header_of, read_wave
 from crnn.data.inputs._sound_picture import spectrum_png, wave_png
-from crnn.data.inputs._spectra import cosines, fft_size, frame_count, log_mel, mel_filters
+from crnn.data.inputs._spectra import cosines, fft_size, frame_count, log_mel, mel_filters, to_mel
 from crnn.data.inputs.sound_augment import SoundAugment, taken
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.findings import Finding, Look
@@ -58,6 +58,10 @@ class Sound(Kind):
         """Lowest frequency in Hz."""
         high: Strength = 0.0
         """Highest frequency in Hz; 0 takes half of the rate."""
+        range: Strength = 0.0
+        """Decibels that count: the loudest moment of each sound is 0, and what lies further below it is as quiet; 0 takes
+        sounds as loud as they are. Microphones differ less then, but a sound must have ended to be heard (not of a raw
+        waveform)."""
         longest: Strength = 600.0
         """Most seconds; longer sounds are refused."""
 
@@ -75,6 +79,7 @@ class Sound(Kind):
         bands, features = (1, 1) if self.raw else (s.mels, s.coefficients if s.features == "mfcc" else s.mels)
         self.mean = np.array(mean or [0.0] * bands, np.float32)
         self.deviation = np.array(deviation or [1.0] * features, np.float32)
+        self.knee = 0 if self.raw else _bands_below(1000, s, rate)
         self.cosines = cosines(s.mels, features) if s.features == "mfcc" else None
         if not self.raw:
             _check(s, rate, fft_size(self.window))
@@ -144,7 +149,7 @@ class Sound(Kind):
             order = order[order >= 0]  # what would be put before and behind has no label
             y = y[np.round(order).astype(int)]
         x = taken(x, order)
-        return (augment.wave(x, rng) if self.raw else augment.bands(x, self.mean, rng)), y
+        return (augment.wave(x, rng) if self.raw else augment.bands(x, self.mean, rng, knee=self.knee)), y
 
     def finish(self, x: np.ndarray) -> np.ndarray:
         x = x[:, None] - self.mean if self.raw else x - self.mean
@@ -176,7 +181,8 @@ class Sound(Kind):
     def _bands(self, wave: np.ndarray) -> np.ndarray:
         s = self.settings
         filters = mel_filters(self.rate, fft_size(self.window), s.mels, s.low, s.high or self.rate / 2)
-        return log_mel(wave, self.window, self.hop, filters)
+        bands = log_mel(wave, self.window, self.hop, filters)
+        return np.maximum(bands - bands.max(), -s.range) if s.range else bands
 
     def _wave(self, source: Source) -> np.ndarray:
         """The samples at the kind's rate."""
@@ -210,6 +216,12 @@ def _usual_rate(samples: Sequence[Sample]) -> int:
         except DataError:
             continue  # decoding will say what is wrong
     return min(HIGHEST, rates.most_common(1)[0][0]) if rates else HIGHEST
+
+
+def _bands_below(hertz: float, s: Sound.Settings, rate: int) -> int:
+    """Mel bands whose middle is lower."""
+    places = np.linspace(to_mel(s.low), to_mel(s.high or rate / 2), s.mels + 2)[1:-1]
+    return int((places < to_mel(hertz)).sum())
 
 
 def _check(settings: Sound.Settings, rate: int, size: int) -> None:

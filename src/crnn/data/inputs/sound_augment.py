@@ -10,6 +10,7 @@ from crnn.config import Share, Strength, Whole
 
 QUIET = 10  # per cent of the steps that are quieter than what fills a gap
 SLOPE = 30.0  # decibels by which the highest band of a noise lies below its lowest, at most
+BENDS = 5  # places that give the response of a filter, at most
 RANGE = 20.0  # decibels over which the distance of a noise is drawn
 
 
@@ -27,7 +28,11 @@ class SoundAugment:
     speed: Share = 0.1
     """Most change of pace, as a share of it; pitch stays."""
     pitch: Strength = 1.0
-    """Most shift of the spectrum up or down, in mel bands: other throats (not of a raw waveform)."""
+    """Most shift of the spectrum up or down, in mel bands, less below 1000 Hz, as a longer or shorter throat has it
+    (not of a raw waveform)."""
+    filter: Strength = 0.0
+    """Most change of loudness of single regions of the spectrum, in decibels, by a line over the bands that bends at
+    random: other microphones, other rooms (not of a raw waveform)."""
     gain: Strength = 6.0
     """Most change of loudness, in decibels."""
     noise: Share = 0.3
@@ -53,9 +58,12 @@ class SoundAugment:
         before = gap if rng.random() < 0.5 else 0
         return np.pad(order, (before, gap - before), constant_values=-1)
 
-    def bands(self, x: np.ndarray, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """``x`` ``(time, mels)`` in decibels, varied; what is blotted out is ``mean`` ``(mels,)``."""
-        x = _shifted(x, rng.uniform(-self.pitch, self.pitch)) + np.float32(rng.uniform(-self.gain, self.gain))
+    def bands(self, x: np.ndarray, mean: np.ndarray, rng: np.random.Generator, *, knee: int = 0) -> np.ndarray:
+        """``x`` ``(time, mels)`` in decibels, varied; what is blotted out is ``mean`` ``(mels,)``. The mel scale is
+        straight up to the band ``knee`` and a logarithm from there on."""
+        x = _shifted(x, rng.uniform(-self.pitch, self.pitch), knee) + np.float32(rng.uniform(-self.gain, self.gain))
+        if self.filter:
+            x = x + _response(x.shape[1], self.filter, rng)
         if rng.random() < self.noise:
             x = self._with_noise(x, rng)
         time, mels = x.shape
@@ -98,12 +106,22 @@ def taken(x: np.ndarray, order: np.ndarray) -> np.ndarray:
     return y
 
 
-def _shifted(x: np.ndarray, bands: float) -> np.ndarray:
-    """The spectrum moved up by so many bands; the outermost are repeated."""
+def _shifted(x: np.ndarray, bands: float, knee: int) -> np.ndarray:
+    """All frequencies raised by one factor: the spectrum moved up by so many bands, below ``knee`` by as many fewer as
+    it lies lower; the outermost are repeated."""
     if not bands:
         return x
-    order = np.clip(np.arange(x.shape[1]) - bands, 0, x.shape[1] - 1)
+    places = np.arange(x.shape[1])
+    order = np.clip(places - bands * np.minimum(1, (places + 1) / max(1, knee)), 0, x.shape[1] - 1)
     return np.ascontiguousarray(taken(x.T, order).T)
+
+
+def _response(bands: int, most: float, rng: np.random.Generator) -> np.ndarray:
+    """Decibels ``(bands,)``: straight lines between up to ``BENDS`` places (Nam et al. 2021, FilterAugment, arXiv
+    2110.03282, has the same with steps or lines)."""
+    count = int(rng.integers(2, BENDS + 1))
+    places = np.concatenate([[0], np.sort(rng.uniform(0, bands - 1, count - 2)), [bands - 1]])
+    return np.interp(np.arange(bands), places, rng.uniform(-most, most, count)).astype(np.float32)
 
 
 def _stripe(size: int, most: int, rng: np.random.Generator) -> tuple[int, int]:
