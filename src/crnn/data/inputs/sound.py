@@ -59,9 +59,9 @@ class Sound(Kind):
         high: Strength = 0.0
         """Highest frequency in Hz; 0 takes half of the rate."""
         range: Strength = 0.0
-        """Decibels that count: the loudest moment of each sound is 0, and what lies further below it is as quiet; 0 takes
-        sounds as loud as they are. Microphones differ less then, but a sound must have ended to be heard (not of a raw
-        waveform)."""
+        """Decibels that count: the loudest moment of each sound is 0, and what lies further below it is as quiet; 0
+        takes sounds as loud as they are. Microphones differ less then, but a sound must have ended to be heard (not of
+        a raw waveform)."""
         longest: Strength = 600.0
         """Most seconds; longer sounds are refused."""
 
