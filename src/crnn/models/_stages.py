@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from crnn.layers import ConvBlock, MaxPool, at_least
+from crnn.models._chain import Chain
 
 TIME = {"line": (2, 2, 1), "sentence": (1,), "film": (1,)}
 """Steps that each stage joins, by kind of input, where the settings do not say; ``(2,)`` for any other."""
@@ -23,7 +24,7 @@ def joins_for(kind: str, asked: Sequence[int], stages: int) -> tuple[int, ...]:
     return tuple(joins[min(i, len(joins) - 1)] for i in range(stages))
 
 
-class Stages(nn.ModuleList):
+class Stages(Chain):
     """``(batch, time, inputs, *space)`` and lengths to ``(batch, time / stride, features)`` and theirs.
 
     A stage is ``blocks`` convolutions with as many maps as ``channels`` says, and a pool that joins as many steps as
@@ -58,15 +59,11 @@ class Stages(nn.ModuleList):
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
         """Steps that come out of ``lengths`` steps: at least one."""
-        lengths = lengths.clamp(min=self.stride)
-        for stage in self:
-            lengths = stage.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return super().out_lengths(lengths.clamp(min=self.stride))
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         x, lengths = at_least(x, lengths, self.stride)
-        x = x.movedim(2, 1)  # (batch, time, channels, *space) -> (batch, channels, time, *space)
-        for stage in self:
-            x, lengths = stage(x, lengths)
+        # (batch, time, channels, *space) -> (batch, channels, time, *space)
+        x, lengths = super().forward(x.movedim(2, 1), lengths)
         x = x.movedim(1, -1)  # -> (batch, time, *space, channels)
         return (x.flatten(2, -2).mean(2) if self.mean and x.dim() > 3 else x.flatten(2)), lengths

@@ -17,6 +17,7 @@ from crnn.config import Count, Share
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, Recurrent, TimeDropout, zero_padding
 from crnn.layers.self_attention import SelfAttention
+from crnn.models._chain import Chain
 from crnn.models._front import Front
 from crnn.types import Features, InputSpec, Level, Seq
 
@@ -66,7 +67,7 @@ class ConvAttention(nn.Module):
             )
         self.front = Front(spec, s.embedding)
         width, space = self.front.channels, spec.space
-        self.convolutions = nn.ModuleList()
+        self.convolutions = Chain()
         for channels, stride in zip(s.channels, strides, strict=True):
             kernel, steps = (s.kernel, *[3] * len(space)), (stride, *[2] * len(space))
             self.convolutions.append(ConvBlock(width, channels, kernel, stride=steps, activation=nn.ReLU(inplace=True)))
@@ -79,15 +80,11 @@ class ConvAttention(nn.Module):
         self.levels = (Level(2 * s.hidden, (), prod(strides)),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        for convolution in self.convolutions:
-            lengths = convolution.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return self.convolutions.out_lengths(lengths)
 
     def forward(self, seq: Seq, state: None = None) -> Features:
-        x, lengths = self.front(seq), seq.lengths
-        x = x.movedim(2, 1)  # (batch, time, channels, *space) -> (batch, channels, time, *space)
-        for convolution in self.convolutions:
-            x, lengths = convolution(x, lengths)
+        # (batch, time, channels, *space) -> (batch, channels, time, *space)
+        x, lengths = self.convolutions(self.front(seq).movedim(2, 1), seq.lengths)
         x = self.join(x.movedim(1, -1).flatten(2))  # -> (batch, time, *space * channels): a view of channels_last
         x, _ = self.recurrent(self.dropout(x), None, lengths)
         x = self.norm(x + self.dropout(self.attention(x, lengths)))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from crnn.config import Count, Share, Whole
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, Recurrent, TimeDropout
+from crnn.models._chain import Chain
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -32,6 +33,9 @@ class Residual(nn.Module):
         y, _ = self.first(x, lengths)
         y, lengths = self.second(y, lengths)
         return self.activation(x + y), lengths
+
+    def out_lengths(self, lengths: Tensor) -> Tensor:
+        return lengths
 
 
 class CRNN(nn.Module):
@@ -69,7 +73,7 @@ class CRNN(nn.Module):
             stages.append(ConvBlock(width, channels, stride=(stride, 2), activation=nn.ReLU(inplace=True)))
             stages += [Residual(channels) for _ in range(blocks)]
             width = channels
-        self.stages = nn.ModuleList(stages)
+        self.stages = Chain(stages)
         self.dropout = TimeDropout(s.dropout)
         self.recurrent = Recurrent(
             width * height // 16, s.hidden, layers=s.layers, bidirectional=True, dropout=s.dropout
@@ -77,15 +81,11 @@ class CRNN(nn.Module):
         self.levels = (Level(self.recurrent.outputs, (), s.stride),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        for stage in self.stages:
-            if isinstance(stage, ConvBlock):
-                lengths = stage.out_lengths(lengths)
-        return lengths
+        return self.stages.out_lengths(lengths)
 
     def forward(self, seq: Seq, state: None = None) -> Features:
-        x, lengths = seq.x.permute(0, 2, 1, 3), seq.lengths  # -> (batch, channels, time, height)
-        for stage in self.stages:
-            x, lengths = stage(x, lengths)
+        # (batch, time, channels, height) -> (batch, channels, time, height)
+        x, lengths = self.stages(seq.x.permute(0, 2, 1, 3), seq.lengths)
         x = x.permute(0, 2, 3, 1).flatten(2)  # -> (batch, time, height * channels): a view of channels_last
         x, _ = self.recurrent(self.dropout(x), None, lengths)
         return Features((Seq(self.dropout(x), lengths),))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from crnn.config import Count, Share, Whole
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, MaxPool, Recurrent, at_least
+from crnn.models._chain import Chain
 from crnn.types import Features, InputSpec, Level, Seq
 
 UNDROPPED = 2  # the first blocks, whose input is not dropped
@@ -66,27 +67,19 @@ class CRNNHTR(nn.Module):
             if i < s.pools:
                 stages.append(MaxPool(2))
             width = channels
-        self.stages = nn.ModuleList(stages)
+        self.stages = Chain(stages)
         widths = [width * height // self.least_columns] + [2 * s.hidden] * (s.layers - 1)
         self.recurrent = nn.ModuleList(Recurrent(w, s.hidden, bidirectional=True) for w in widths)
         self.dropout = nn.Dropout(s.dropout)
         self.levels = (Level(2 * s.hidden, (), self.least_columns),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        lengths = lengths.clamp(min=self.least_columns)
-        for stage in self.stages:
-            if not isinstance(stage, nn.Dropout):
-                lengths = stage.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return self.stages.out_lengths(lengths.clamp(min=self.least_columns))
 
     def forward(self, seq: Seq, state: None = None) -> Features:
         x, lengths = at_least(*seq, self.least_columns)
-        x = x.permute(0, 2, 1, 3)  # (batch, time, channels, height) -> (batch, channels, time, height)
-        for stage in self.stages:
-            if isinstance(stage, nn.Dropout):
-                x = stage(x)
-            else:
-                x, lengths = stage(x, lengths)
+        # (batch, time, channels, height) -> (batch, channels, time, height)
+        x, lengths = self.stages(x.permute(0, 2, 1, 3), lengths)
         x = x.permute(0, 2, 3, 1).flatten(2)  # -> (batch, time, height * channels): a view of channels_last
         for layer in self.recurrent:
             x, _ = layer(self.dropout(x), None, lengths)

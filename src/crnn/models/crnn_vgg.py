@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from crnn.config import Count
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, MaxPool, Recurrent, at_least
+from crnn.models._chain import Chain
 from crnn.types import Features, InputSpec, Level, Seq
 
 LEAST_COLUMNS = 4  # what the two pools that halve the columns make one step of
@@ -44,7 +45,7 @@ class CRNNVGG(nn.Module):
                 do=f"Set input.height to {max(32, height // 16 * 16)}.",
             )
         one, two, three, four, five, six, seven = s.channels
-        self.stages = nn.ModuleList(
+        self.stages = Chain(
             [
                 _convolution(spec.channels, one),
                 MaxPool(2),
@@ -66,16 +67,12 @@ class CRNNVGG(nn.Module):
         self.levels = (Level(self.second.outputs, (), 4),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        lengths = lengths.clamp(min=LEAST_COLUMNS)
-        for stage in self.stages:
-            lengths = stage.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return self.stages.out_lengths(lengths.clamp(min=LEAST_COLUMNS))
 
     def forward(self, seq: Seq, state: None = None) -> Features:
         x, lengths = at_least(*seq, LEAST_COLUMNS)
-        x = x.permute(0, 2, 1, 3)  # (batch, time, channels, height) -> (batch, channels, time, height)
-        for stage in self.stages:
-            x, lengths = stage(x, lengths)
+        # (batch, time, channels, height) -> (batch, channels, time, height)
+        x, lengths = self.stages(x.permute(0, 2, 1, 3), lengths)
         x = x.permute(0, 2, 3, 1).flatten(2)  # -> (batch, time, height * channels): a view of channels_last
         x, _ = self.first(x, None, lengths)
         x, _ = self.second(self.join(x), None, lengths)

@@ -18,6 +18,7 @@ from crnn.config import Count, Share
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, Recurrent, TimeDropout, at_least
 from crnn.models._cells import RECURRENCES
+from crnn.models._chain import Chain
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -56,7 +57,7 @@ class DeepConvLSTM(nn.Module):
                 do=f"Set encoder.kernel to {s.kernel + 1}.",
             )
         pad = (s.kernel // 2 if same else 0, 0)
-        self.convolutions = nn.ModuleList(
+        self.convolutions = Chain(
             ConvBlock(inputs, outputs, (s.kernel, 1), padding=pad, norm=False, activation=nn.ReLU(inplace=True))
             for inputs, outputs in zip((1, *s.channels), s.channels, strict=False)
         )
@@ -72,16 +73,12 @@ class DeepConvLSTM(nn.Module):
         self.levels = (Level(s.hidden, (), 1),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        lengths = lengths.clamp(min=self.least_steps)
-        for convolution in self.convolutions:
-            lengths = convolution.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return self.convolutions.out_lengths(lengths.clamp(min=self.least_steps))
 
     def forward(self, seq: Seq, state: Any = None) -> Features:
         x, lengths = at_least(*seq, self.least_steps)
-        x = x[:, None]  # (batch, time, sensors) -> (batch, channels, time, sensors)
-        for convolution in self.convolutions:
-            x, lengths = convolution(x, lengths)
+        # (batch, time, sensors) -> (batch, channels, time, sensors)
+        x, lengths = self.convolutions(x[:, None], lengths)
         x = x.permute(0, 2, 3, 1).flatten(2)  # -> (batch, time, sensors * channels): a view of channels_last
         x, _ = self.recurrent(self.dropout(x), None, lengths)
         return Features((Seq(x, lengths),))

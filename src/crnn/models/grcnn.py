@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from crnn.config import Count, Share, Whole
 from crnn.layers import ConvBlock, GatedRCL
+from crnn.models._chain import Chain
 from crnn.models._overlap import OverlapMax
 from crnn.types import Features, InputSpec, Level, Seq
 
@@ -44,25 +45,18 @@ class GRCNN(nn.Module):
         stages: list[nn.Module] = [ConvBlock(spec.channels, s.stem, activation=nn.ReLU())]
         width = s.stem
         for i, size in enumerate(s.sizes):
-            stages += [OverlapMax()] if i else []
+            stages += [Chain([OverlapMax(), nn.Dropout(s.dropout)])] if i else []
             stages.append(GatedRCL(width, size, steps=s.steps, tied=s.tied))
             width = size
-        self.stages = nn.ModuleList(stages)
-        self.dropout = nn.Dropout(s.dropout)
+        self.stages = Chain(stages)
         (height,) = spec.space
         stride = 2 ** max(0, len(s.sizes) - 1)
         self.levels = (Level(width, (-(-height // stride),), stride),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        for stage in self.stages:
-            lengths = stage.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return self.stages.out_lengths(lengths)
 
     def forward(self, seq: Seq, state: None = None) -> Features:
-        x, lengths = seq
-        x = x.permute(0, 2, 1, 3)  # (batch, time, channels, height) -> (batch, channels, time, height)
-        for stage in self.stages:
-            x, lengths = stage(x, lengths)
-            if isinstance(stage, OverlapMax):
-                x = self.dropout(x)
+        # (batch, time, channels, height) -> (batch, channels, time, height)
+        x, lengths = self.stages(seq.x.permute(0, 2, 1, 3), seq.lengths)
         return Features((Seq(x.permute(0, 2, 1, 3), lengths),))  # and back

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from crnn.config import Count, Share, Whole
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, MaxPool, Recurrent, zero_padding
+from crnn.models._chain import Chain
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -73,7 +74,7 @@ class LRCN(nn.Module):
                 stages.append(MaxPool((1, *window)))
             space = tuple(side // n for side, n in zip(space, window, strict=True))
             width = channels
-        self.stages = nn.ModuleList(stages)
+        self.stages = Chain(stages)
         self.dense = nn.Sequential(nn.Linear(width * prod(space), s.features), nn.ReLU())
         self.dropout = nn.Dropout(s.dropout)
         self.recurrent = Recurrent(s.features, s.hidden, layers=s.layers, cell=s.cell) if s.layers else None
@@ -83,9 +84,8 @@ class LRCN(nn.Module):
         return lengths
 
     def forward(self, seq: Seq, state: Any = None) -> Features:
-        x, lengths = seq.x.movedim(2, 1), seq.lengths  # -> (batch, channels, frames, height, width)
-        for stage in self.stages:
-            x, _ = stage(x, lengths)
+        # (batch, frames, channels, height, width) -> (batch, channels, frames, height, width)
+        x, lengths = self.stages(seq.x.movedim(2, 1), seq.lengths)
         x = self.dropout(self.dense(x.movedim(1, -1).flatten(2)))  # -> (batch, frames, height * width * channels)
         if self.recurrent is not None:
             x, state = self.recurrent(x, state, lengths)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from crnn.config import Count, Share
 from crnn.layers import ConvBlock
+from crnn.models._chain import Chain
 from crnn.models._overlap import OverlapMax, OverlapMean
 from crnn.types import Features, InputSpec, Level, Seq
 
@@ -50,22 +51,15 @@ class NIN(nn.Module):
             for i, channels in enumerate(maps):
                 stages.append(ConvBlock(width, channels, 1 if i else kernel, norm=s.norm, activation=nn.ReLU()))
                 width = channels
-            stages += [] if pool is None else [pool]
-        self.stages = nn.ModuleList(stages)
-        self.dropout = nn.Dropout(s.dropout)
+            stages += [] if pool is None else [Chain([pool, nn.Dropout(s.dropout)])]
+        self.stages = Chain(stages)
         (height,) = spec.space
         self.levels = (Level(width, (-(-height // STRIDE),), STRIDE),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        for stage in self.stages:
-            lengths = stage.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return self.stages.out_lengths(lengths)
 
     def forward(self, seq: Seq, state: None = None) -> Features:
-        x, lengths = seq
-        x = x.permute(0, 2, 1, 3)  # (batch, time, channels, height) -> (batch, channels, time, height)
-        for stage in self.stages:
-            x, lengths = stage(x, lengths)
-            if not isinstance(stage, ConvBlock):
-                x = self.dropout(x)
+        # (batch, time, channels, height) -> (batch, channels, time, height)
+        x, lengths = self.stages(seq.x.permute(0, 2, 1, 3), seq.lengths)
         return Features((Seq(x.permute(0, 2, 1, 3), lengths),))  # and back

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from crnn.config import Share, Whole
 from crnn.layers import RCL, LocalNorm, SharedNorm, SkiplessRCL, StepNorm, WideConv
+from crnn.models._chain import Chain
 from crnn.models._overlap import OverlapMax
 from crnn.types import Features, InputSpec, Level, Seq
 
@@ -57,16 +58,14 @@ class RCNN96(nn.Module):
 
         # an RCL of no steps is what the first layer is: convolution, ReLU, normalisation
         first = RCL(spec.channels, size, kernel_size=5, steps=0, norm=norm)
-        self.stages = nn.ModuleList([first, OverlapMax(), layer(), layer(), OverlapMax(), layer(), layer()])
+        self.stages = Chain([first, OverlapMax(), layer(), layer(), OverlapMax(), layer(), layer()])
         self.dropped = (1, 2, 4, 5)
         self.dropout = nn.Dropout(s.dropout)
         (height,) = spec.space
         self.levels = (Level(size, (-(-height // STRIDE),), STRIDE),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        for stage in self.stages:
-            lengths = stage.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return self.stages.out_lengths(lengths)
 
     def forward(self, seq: Seq, state: None = None) -> Features:
         x, lengths = seq
