@@ -118,6 +118,19 @@ def test_every_field_of_the_settings_is_documented() -> None:
         assert list(documented(cls)) == list(cls.__dataclass_fields__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class More(Inner):
+    """Settings that share some with others."""
+
+    width: int = 3
+    """Another number."""
+
+
+def test_what_settings_share_is_documented_once() -> None:
+    assert list(documented(More)) == list(More.__dataclass_fields__)
+    assert documented(More) == documented(Inner) | {"width": "Another number."}
+
+
 def test_a_recipe_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(

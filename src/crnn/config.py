@@ -244,7 +244,16 @@ def assign(table: Mapping[str, Any], assignments: list[str]) -> dict[str, Any]:
 
 
 def documented(cls: type) -> dict[str, str]:
-    """The docstring under each field of a settings dataclass: help, pages and messages are made of it."""
+    """The docstring under each field of a settings dataclass, those of its bases first: help, pages and messages are
+    made of it."""
+    texts: dict[str, str] = {}
+    for owner in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(owner):
+            texts |= _documented(owner)
+    return texts
+
+
+def _documented(cls: type) -> dict[str, str]:
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(body, ast.ClassDef)
     pairs = zip(body.body, body.body[1:], strict=False)
