@@ -93,6 +93,15 @@ class Part:
     score: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """Probabilities of the labels at each step of an answer, ``shares`` ``(steps, labels)``; a step begins ``every``
+    units of the input after the one before."""
+
+    shares: Any
+    every: float
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What the network says of one sample, how sure it is (0 to 1), and the pieces of the answer."""
@@ -101,12 +110,15 @@ class Prediction:
     value: Any
     score: float
     parts: tuple[Part, ...] = ()
+    track: Track | None = field(default=None, compare=False, repr=False)
+    """Where an answer is made of steps: what the network says of each."""
 
 
 def in_source(prediction: Prediction, scale: float) -> Prediction:
     """``prediction`` with its places in units of the source, of which one is ``scale`` steps of the input."""
     parts = tuple(replace(p, start=p.start / scale, stop=p.stop / scale) for p in prediction.parts)
-    return replace(prediction, parts=parts)
+    track = prediction.track and replace(prediction.track, every=prediction.track.every / scale)
+    return replace(prediction, parts=parts, track=track)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from torch import nn
 
 from crnn.data.collate import collate
 from crnn.errors import DataError, SettingsError
+from crnn.metrics.events import segment_counts
 from crnn.tasks._runs import activity, events_of, overlaps, runs, smooth
+from crnn.tasks._thresholds import _segments
 from crnn.tasks.regress import Regress
 from crnn.tasks.tag import Tag
-from crnn.types import Batch, Level, Part, Prediction, Sample, Seq, in_source
+from crnn.types import Batch, Level, Part, Prediction, Sample, Seq, Track, in_source
 
 
 class Fixed(nn.Module):
@@ -203,3 +205,67 @@ def test_problems_and_baselines_of_events() -> None:
     heads = [t.head(encoder) for t in (task, grown)]
     heads[1].load_state_dict(grown.grow_head(heads[1], task, heads[0].state_dict()))
     assert torch.equal(heads[1].linear.weight[:3], heads[0].linear.weight)
+
+
+# thresholds
+
+
+def curves(low: float, count: int = 40) -> list[tuple[Any, Prediction]]:
+    """Samples of ten steps of half a second: ``a`` is there where its probability is ``low`` and more, ``b`` from one
+    half on; ``c`` is there once, and nothing is seen of it."""
+    random, pairs = np.random.default_rng(0), []
+    for i in range(count):
+        on = random.random((10, 2)) < 0.3
+        shares = np.where(on, [low, 0.8], [low / 2, 0.2]) + random.uniform(0, low / 3, (10, 2))
+        shares = np.concatenate([shares, np.full((10, 1), 0.1)], axis=1)
+        truth = [event(label, t / 2, (t + 1) / 2) for k, label in enumerate("ab") for t in np.flatnonzero(on[:, k])]
+        truth += [event("c", 0, 1)] if i == 0 else []
+        pairs.append((tuple(truth), Prediction("x", (), 1.0, (), Track(shares, 0.5))))
+    return pairs
+
+
+def test_each_label_has_the_threshold_that_suits_the_validation_part() -> None:
+    task = tags((event("a", 0, 2), event("b", 1, 3), event("c", 0, 1)), segment=0.5)
+    assert task.thresholds == (0.5, 0.5, 0.5)
+    settled = task.settle(curves(0.24))
+    assert settled.thresholds == (pytest.approx(0.2, abs=0.04), 0.5, 0.5), "and of a rare label nothing is believed"
+    again = Tag.restore(Tag.Settings(), json.loads(json.dumps(settled.learned())))
+    assert again.thresholds == settled.thresholds and "0.20, 0.50, 0.50" in again.facts()["thresholds"]
+    shares = np.array([[0.24, 0.24, 0.0], [0.1, 0.6, 0.0]])
+    assert again.read("x", shares, stride=1, length=2).value == ("a", "b")
+    assert task.read("x", shares, stride=1, length=2).value == ("b",)
+    track = again.read("x", shares, stride=4, length=8).track
+    assert track is not None and track.every == 4 and np.array_equal(track.shares, shares)
+
+
+def test_a_threshold_that_is_set_or_an_older_bundle_stays_as_it_is() -> None:
+    overlapping = (event("a", 0, 2), event("b", 1, 3), event("c", 0, 1))
+    fixed = tags(overlapping, threshold=0.3).settle(curves(0.24))
+    assert fixed.thresholds == (0.3, 0.3, 0.3)
+    older = {"labels": ["a", "b"], "shares": [0.5, 0.5], "many": True}
+    assert Tag.restore(Tag.Settings(threshold=0.5), older).thresholds == (0.5, 0.5)
+    apart = tags((event("a", 0, 1),), (event("b", 1, 2),))
+    assert apart.settle([]) is apart and "thresholds" not in apart.learned()
+    assert tags(overlapping).settle([]).thresholds == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(("every", "segment"), [(1.0, 1.0), (0.25, 1.0), (3.0, 1.0), (0.3, 0.7), (1.0, 100.0)])
+def test_segments_are_those_that_the_figure_counts(every: float, segment: float) -> None:
+    """Events from a threshold on, counted as the figure counts them, are the segments that reach it somewhere."""
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        shares = random.random((int(random.integers(1, 25)), 2))
+        end = len(shares) * every
+        starts = random.uniform(0, 0.8 * end, 3).tolist()
+        truth = [event("ab"[i % 2], start, start + 0.2 * end) for i, start in enumerate(starts)]
+        true, highest = _segments(truth, Track(shares, every), ("a", "b"), segment, 1)
+        found = [event("ab"[i], a * every, b * every) for i in range(2) for a, b in runs(shares[:, i] >= 0.6)]
+        on = highest >= 0.6
+        counts = (int((on & true).sum()), int((on & ~true).sum()), int((~on & true).sum()))
+        assert counts == segment_counts(truth, found, segment)
+
+
+def test_places_of_probabilities_move_into_the_source() -> None:
+    moved = in_source(Prediction("x", ("a",), 1.0, (event("a", 2, 4),), Track(np.zeros((3, 1)), 4.0)), 8.0)
+    assert moved.parts[0].start == 0.25 and moved.track is not None and moved.track.every == 0.5
+    assert in_source(Prediction("x", "a", 1.0), 8.0).track is None

@@ -230,9 +230,9 @@ def test_diagnose_tells_what_has_plainly_not_been_learned() -> None:
 
 
 def test_show_has_truth_and_reading() -> None:
-    html = task().show(Prediction("1", "a<b", 0.5), "ab", b"\x89PNG")
+    html = task().show(Prediction("1", "a<b", 0.5), "ab", "<img>")
     assert "a&lt;b" in html.replace("</mark>", "") or "&lt;" in html
-    assert "data:image/png;base64," in html and "<script" not in html
+    assert "<img>" in html and "<script" not in html
 
 
 # files

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crnn.data.inputs._shown import picture_html
 from crnn.metrics import text
 from crnn.tasks._line_html import NOTE, line_html
 from crnn.train import report as module
 from crnn.train.report import Result, commit, machine, write_html, write_json
 from crnn.types import Report
 
+HEAT = np.array([0.1, -1.0, 0.0])
 KEYS = [
     *("name", "task", "model", "data", "split", "metrics", "baselines", "command", "seed", "machine", "threads"),
     *("precision", "commit", "date", "parameters", "train_seconds"),
@@ -50,7 +52,7 @@ def readings(count: int = 3, **details: Any) -> Report:
 def page(path: Path, report: Report, **changes: Any) -> str:
     values: dict[str, Any] = {
         **{"title": "Lines", "summary": {"Data": "lines-x"}},
-        "fragments": lambda row: line_html(row["truth"], row["read"], row["score"], b"\x89PNG"),
+        "fragments": lambda row: line_html(row["truth"], row["read"], row["score"], picture_html(b"\x89PNG", HEAT)),
     }
     write_html(path, report, **(values | changes))
     return path.read_text(encoding="utf-8")

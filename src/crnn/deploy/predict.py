@@ -15,6 +15,7 @@ import torch
 from crnn.bundle import Bundle, fold, load
 from crnn.config import Precision
 from crnn.data.collate import gather
+from crnn.deploy.explain import Explanation, explain
 from crnn.errors import CrnnError
 from crnn.precision import autocast, resolve
 from crnn.types import Batch, Prediction, Region, Sample, in_source
@@ -65,6 +66,11 @@ class Predictor:
             if isinstance(answer, CrnnError):
                 raise answer
         return answers if many else answers[0]
+
+    def explain(self, source: Any, *, of: Any = None) -> Explanation:
+        """Which moments of a ``Source`` made the answer, or speak for the label, number or text ``of``: see
+        ``crnn.deploy.explain``. Raises the error of a source that cannot be read, and ``SettingsError``."""
+        return explain(self, self._sample(source), of=of)
 
     def stream(self, samples: Iterable[Sample]) -> Iterator[Answer]:
         """An answer for each sample, in order. Places of parts are in pixels, seconds or steps of the source."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from crnn.errors import DataError
 from crnn.metrics.interval import interval
+from crnn.metrics.labels import ordered
 from crnn.types import Part
 
 Events: TypeAlias = Sequence[Part]
@@ -62,6 +63,22 @@ def score(
     true = max(1, right + missed)
     shares = {"events_too_many": float(surplus / true), "events_missed": float(missed / true)}
     return result | {"event_f1": f1(events.sum(0)), "time_f1": f1(time.sum(0))} | shares
+
+
+def per_label(
+    pairs: Sequence[tuple[Events, Events]], *, segment: float = 1.0, collar: float = 0.2
+) -> list[dict[str, Any]]:
+    """For each label of truth or answer, in order: ``label, events, segment_f1, event_f1, time_f1``."""
+    rows = []
+    for label in ordered({part.value for truth, found in pairs for part in (*truth, *found)}):
+        only = [tuple(tuple(p for p in parts if p.value == label) for parts in pair) for pair in pairs]
+        segments, events, time = (
+            np.sum([count(truth, found, *size) for truth, found in only], axis=0)
+            for count, size in ((segment_counts, (segment,)), (event_counts, (collar,)), (time_counts, ()))
+        )
+        row = {"label": label, "events": sum(len(truth) for truth, _ in only)}
+        rows.append({**row, "segment_f1": f1(segments), "event_f1": f1(events), "time_f1": f1(time)})
+    return rows
 
 
 def f1(counts: Any) -> float:

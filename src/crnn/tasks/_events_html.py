@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from crnn.tasks._label_html import picture_html
 from crnn.types import Part
 
 NOTE = "Above stands what is true, below what was found; the bars run from the beginning to the end of the sample."
@@ -15,9 +14,7 @@ COLOURS = ("#2457c5", "#c2571a", "#2a8a4a", "#a13a8a", "#7a6a00", "#3a8aa1", "#e
 WIDTH, ROW = 640, 22
 
 
-def events_html(
-    truth: Sequence[Part] | None, found: Sequence[Part], labels: Sequence[Any], picture: bytes | None = None
-) -> str:
+def events_html(truth: Sequence[Part] | None, found: Sequence[Part], labels: Sequence[Any], picture: str = "") -> str:
     """One HTML fragment; every text in it is escaped. ``labels`` gives each label its colour."""
     tracks = [("found", found)] if truth is None else [("truth", truth), ("found", found)]
     end = max([part.stop for _, parts in tracks for part in parts], default=1.0) or 1.0
@@ -41,4 +38,4 @@ def events_html(
         f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" style="max-width:100%;height:auto;'
         f'font-family:system-ui,sans-serif" role="img"><title>events</title>{"".join(pieces)}</svg>'
     )
-    return f'<div class="events">{picture_html(picture)}{svg}</div>'
+    return f'<div class="events">{picture}{svg}</div>'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -10,14 +9,11 @@ from typing import Any
 NOTE = "The bars are the probabilities of the likeliest labels; the truth is marked by a check."
 """Explains the marks to the readers of a report."""
 SHOWN = 5
-PICTURE = "display:block;max-width:100%;max-height:10rem;margin:0 0 .5rem;border-radius:.25rem"
 GRID = "display:grid;grid-template-columns:max-content minmax(4rem,16rem) max-content;gap:.1rem .75rem;margin:0"
 BAR = "display:inline-block;height:.7em;border-radius:.15em;background:{colour};width:{width:.1f}%;min-width:1px"
 
 
-def label_html(
-    truth: Any, guesses: Sequence[tuple[Any, float]], *, known: bool = True, picture_png: bytes | None = None
-) -> str:
+def label_html(truth: Any, guesses: Sequence[tuple[Any, float]], *, known: bool = True, picture: str = "") -> str:
     """One HTML fragment; every text in it is escaped. ``guesses`` are labels with their probabilities, the likeliest
     first; ``known`` says whether the truth is known."""
     rows = [
@@ -30,15 +26,7 @@ def label_html(
     if known:
         right = bool(guesses) and guesses[0][0] == truth
         said = f'<p style="margin:.3rem 0 0;opacity:.7">truth: {escape(str(truth))}{", right" if right else ""}</p>'
-    return f'<div class="label">{picture_html(picture_png)}<dl style="{GRID}">{"".join(rows)}</dl>{said}</div>'
-
-
-def picture_html(png: bytes | None) -> str:
-    """The picture of a sample, if there is one."""
-    if png is None:
-        return ""
-    source = b64encode(png).decode()
-    return f'<img alt="the sample" style="{PICTURE}" src="data:image/png;base64,{source}">'
+    return f'<div class="label">{picture}<dl style="{GRID}">{"".join(rows)}</dl>{said}</div>'
 
 
 def _bar(score: float, known: bool, right: bool) -> str:

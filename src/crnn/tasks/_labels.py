@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crnn.errors import DataError
+from crnn.errors import DataError, SettingsError
 from crnn.metrics.labels import ordered
+from crnn.registry import suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,13 @@ class Labels:
     def usual(self) -> Any:
         """The most frequent label."""
         return self.names[max(range(len(self)), key=self.counts.__getitem__)]
+
+
+def find(value: Any, names: Sequence[Any]) -> Any:
+    """The one of ``names`` that ``value`` means: itself, or as it is written. Raises ``SettingsError``."""
+    found = next((name for name in names if name == value or str(name) == str(value)), None)
+    if found is None:
+        raise SettingsError(
+            f"the label {value!r}", expected="a label of the training part", do=suggest(str(value), map(str, names))
+        )
+    return found

@@ -42,9 +42,21 @@ def activity(y: Sequence[Any], steps: int, scale: float, number: Mapping[Any, in
     return table
 
 
+def is_answer(y: Any) -> bool:
+    """Whether ``y`` can be an answer at all: events, or labels of steps."""
+    return isinstance(y, (list, tuple))
+
+
 def is_events(y: Iterable[Any]) -> bool:
     """Whether ``y`` holds events, not labels of steps."""
     return all(isinstance(part, Part) for part in y)
+
+
+def known_events(y: Sequence[Any], rate: float) -> tuple[Part, ...]:
+    """``y`` as events: as it is, or runs of equal labels, ``rate`` of them to the unit (0 counts them)."""
+    if is_events(y):
+        return tuple(y)
+    return events_of([None if label in NOTHING else label for label in y], rate or 1.0)
 
 
 def overlaps(events: Sequence[Part]) -> bool:
@@ -66,3 +78,19 @@ def runs(on: np.ndarray) -> list[tuple[int, int]]:
     """``[start, stop)`` of each run of true values of ``on`` ``(time,)``."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], on.astype(np.int8), [0]))))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def parts_of(there: np.ndarray, shares: np.ndarray, labels: Sequence[Any], *, stride: int, length: int) -> list[Part]:
+    """Runs of true values of ``there`` ``(steps, labels)`` as events in steps of an input of ``length`` steps, with
+    their mean of ``shares``, in the order of their beginnings. The last step reaches to the end."""
+    parts = []
+    for i, label in enumerate(labels):
+        for a, b in runs(there[:, i]):
+            if a * stride < length:
+                stop, sure = _end_of(b, len(there), stride, length), min(1.0, float(shares[a:b, i].mean()))
+                parts.append(Part(label, float(a * stride), stop, sure))
+    return sorted(parts, key=lambda part: (part.start, part.stop))
+
+
+def _end_of(stop: int, count: int, stride: int, length: int) -> float:
+    return float(length if stop == count else min(stop * stride, length))

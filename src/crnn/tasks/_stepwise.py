@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import ceil, isinf
 from typing import Any
 
 import torch
@@ -38,7 +40,17 @@ def together(output: Seq, targets: Seq, stride: int) -> tuple[Tensor, Tensor]:
     return y[there], targets.x[rows, place][there]
 
 
-def end_of(stop: int, count: int, stride: int, length: int) -> float:
-    """Where an event ends that reaches to output step ``stop`` of ``count``: the last reaches to the end of the
-    input."""
-    return float(length if stop == count else min(stop * stride, length))
+def log_odds(y: Tensor) -> Tensor:
+    """Of logits ``(..., labels)`` of which one is true, the log odds of each: against all others together."""
+    one = torch.eye(y.shape[-1], dtype=torch.bool, device=y.device)
+    return y - y[..., None, :].masked_fill(one, -torch.inf).logsumexp(-1)
+
+
+def mean_of_places(y: Tensor, places: Iterable[tuple[int, float, float]], *, stride: int) -> Tensor:
+    """Mean of ``y`` ``(rows, time, labels)`` over ``places``, each a label with start and stop in steps of the input:
+    ``(rows,)``."""
+    there = y.new_zeros(y.shape[1:])
+    for label, start, stop in places:
+        first, last = int(start / stride), y.shape[1] if isinf(stop) else ceil(stop / stride)
+        there[first : max(first + 1, last), label] = 1
+    return (y * there).sum((1, 2)) / there.sum()

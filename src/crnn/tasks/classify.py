@@ -20,7 +20,7 @@ from crnn.tasks import _label_doubts
 from crnn.tasks._charts import confusion_svg, reliability_svg
 from crnn.tasks._common import Common
 from crnn.tasks._label_html import NOTE, label_html
-from crnn.tasks._labels import Labels
+from crnn.tasks._labels import Labels, find
 from crnn.tasks._mixup import mixup
 from crnn.tasks._pooled import Pool, grow, pooled
 from crnn.tasks._temperature import temperature
@@ -153,6 +153,12 @@ class Classify(Common):
         steps = first.lengths[:: batch.views].tolist()
         return [self._prediction(*row) for row in zip(batch.ids, shares, steps, strict=True)]
 
+    def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
+        """The log odds of the answer, or of the label ``of``, at the temperature of the bundle."""
+        number = self.labels.number[find(prediction.value if of is None else of, self.labels.names)]
+        y = net(inputs) / self.temperature
+        return y[:, number] - torch.cat([y[:, :number], y[:, number + 1 :]], dim=1).logsumexp(1)
+
     def _prediction(self, id: str, shares: np.ndarray, steps: int) -> Prediction:
         order = np.argsort(-shares, kind="stable")
         parts = tuple(Part(self.labels.names[i], 0.0, float(steps), min(1.0, float(shares[i]))) for i in order)
@@ -221,10 +227,10 @@ class Classify(Common):
         labels = [{"label": part.value, "score": part.score} for part in shown]
         return {"id": prediction.id, "label": prediction.value, "score": prediction.score, "labels": labels}
 
-    def show(self, prediction: Prediction, truth: Any, picture: bytes | None = None) -> str:
+    def show(self, prediction: Prediction, truth: Any, picture: str = "") -> str:
         """An HTML fragment: picture, likeliest labels, truth."""
         guesses = [(part.value, part.score) for part in prediction.parts]
-        return label_html(truth, guesses, known=truth is not None, picture_png=picture)
+        return label_html(truth, guesses, known=truth is not None, picture=picture)
 
 
 def _guess(truth: Any, prediction: Prediction) -> Guess:

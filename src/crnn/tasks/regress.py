@@ -16,7 +16,6 @@ from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
 from crnn.metrics import numbers as metrics
 from crnn.tasks._common import Common
-from crnn.tasks._label_html import picture_html
 from crnn.tasks._pooled import Pool, pooled
 from crnn.types import Batch, Prediction, Sample
 
@@ -164,6 +163,17 @@ class Regress(Common):
         table = y * np.array(self.deviation) + np.array(self.mean)
         return [Prediction(id, _value(row), 1.0) for id, row in zip(batch.ids, table.tolist(), strict=True)]
 
+    def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
+        """The number itself, in its unit; of several the first, or that which ``of`` names (``value_2``, or 2)."""
+        names = self._names()
+        numbers = {word: i for i, name in enumerate(names) for word in (name, str(i + 1))}
+        if of is not None and str(of) not in numbers:
+            raise SettingsError(
+                f"the number {of!r}", expected=f"one of {', '.join(names)}", do="Name it so, or count from 1."
+            )
+        i = 0 if of is None else numbers[str(of)]
+        return net(inputs)[:, i] * self.deviation[i] + self.mean[i]
+
     # figures
 
     def truth(self, sample: Sample) -> Number | None:
@@ -212,14 +222,16 @@ class Regress(Common):
 
     def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
         values = _row(prediction.value).tolist()
-        names = ["value"] if len(values) == 1 else [f"value_{i + 1}" for i in range(len(values))]
-        return {"id": prediction.id, **dict(zip(names, values, strict=True))}
+        return {"id": prediction.id, **dict(zip(self._names(), values, strict=True))}
 
-    def show(self, prediction: Prediction, truth: Number | None, picture: bytes | None = None) -> str:
+    def _names(self) -> list[str]:
+        return ["value"] if len(self.mean) == 1 else [f"value_{i + 1}" for i in range(len(self.mean))]
+
+    def show(self, prediction: Prediction, truth: Number | None, picture: str = "") -> str:
         """An HTML fragment: picture, answer, truth."""
         known = "" if truth is None else f'<p style="margin:0;opacity:.7">truth: {escape(self.word(truth))}</p>'
         answer = f'<p style="margin:0">{escape(self.word(prediction.value))}</p>'
-        return f'<div class="number">{picture_html(picture)}{answer}{known}</div>'
+        return f'<div class="number">{picture}{answer}{known}</div>'
 
 
 def _row(y: Any) -> np.ndarray:

@@ -6,8 +6,9 @@ The network says at each of its steps what is there: one label or nothing (softm
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -16,14 +17,17 @@ from torch import Tensor, nn
 
 from crnn.config import Share, Strength, Whole
 from crnn.errors import DataError
-from crnn.findings import Doubts, Finding, Seen
+from crnn.findings import Doubts, Seen
 from crnn.metrics import events as metrics
 from crnn.metrics.labels import ordered
+from crnn.tasks import _event_doubts
 from crnn.tasks._common import Common
 from crnn.tasks._events_html import NOTE, events_html
-from crnn.tasks._runs import NOTHING, activity, events_of, is_events, overlaps, runs, smooth
-from crnn.tasks._stepwise import StepHead, end_of, together
-from crnn.types import Batch, Part, Prediction, Sample
+from crnn.tasks._labels import find
+from crnn.tasks._runs import activity, is_answer, known_events, overlaps, parts_of, smooth
+from crnn.tasks._stepwise import StepHead, log_odds, mean_of_places, together
+from crnn.tasks._thresholds import EVEN, thresholds
+from crnn.types import Batch, Part, Prediction, Sample, Track
 
 Events = tuple[Part, ...]
 Pair = tuple[Events, Prediction]
@@ -45,8 +49,9 @@ class Tag(Common):
     class Settings:
         labels: Literal["auto", "one", "many"] = "auto"
         """Labels at one time: at most one, or any number; auto looks whether events of the training part overlap."""
-        threshold: Share = 0.5
-        """Probability from which a label is there, where there may be many."""
+        threshold: Share = 0.0
+        """Probability from which a label is there, where there may be many; 0 fits one for each label on the validation
+        part."""
         median: Whole = 1
         """Steps of the output whose running median is taken before events are made; 1 takes none."""
         dropout: Share = 0.1
@@ -58,8 +63,17 @@ class Tag(Common):
         collar: Strength = 0.2
         """How far the beginning of an event may be off for the event F1, in units of the input."""
 
-    def __init__(self, settings: Settings, labels: Sequence[Any], shares: Sequence[float], *, many: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        labels: Sequence[Any],
+        shares: Sequence[float],
+        *,
+        many: bool,
+        thresholds: Sequence[float] = (),
+    ) -> None:
         self.settings, self.labels, self.shares, self.many = settings, tuple(labels), tuple(shares), many
+        self.thresholds = tuple(thresholds) or (settings.threshold or EVEN,) * len(self.labels)
         self.number = {label: i for i, label in enumerate(self.labels)}
 
     # what is learned, and kept in the bundle
@@ -68,7 +82,7 @@ class Tag(Common):
     def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
         """The labels of the training part, how much of the time each takes, and whether they overlap. Raises
         ``DataError`` if there are none."""
-        known = [_events(s.y, settings.rate) for s in samples if _is_answer(s.y)]
+        known = [known_events(s.y, settings.rate) for s in samples if is_answer(s.y)]
         time: dict[Any, float] = {}
         for part in (part for events in known for part in events):
             time[part.value] = time.get(part.value, 0.0) + part.stop - part.start
@@ -87,14 +101,27 @@ class Tag(Common):
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
-        return cls(settings, learned["labels"], list(map(float, learned["shares"])), many=bool(learned["many"]))
+        shares, many = list(map(float, learned["shares"])), bool(learned["many"])
+        return cls(settings, learned["labels"], shares, many=many, thresholds=learned.get("thresholds", ()))
 
     def learned(self) -> dict[str, Any]:
-        return {"labels": list(self.labels), "shares": list(self.shares), "many": self.many}
+        known = {"labels": list(self.labels), "shares": list(self.shares), "many": self.many}
+        return known | ({"thresholds": list(self.thresholds)} if self.many else {})
 
     def facts(self) -> dict[str, str]:
-        names = ", ".join(map(str, self.labels[:10])) + (" ..." if len(self.labels) > 10 else "")
-        return {"labels": f"{len(self.labels):,}: {names}", "at one time": "any number" if self.many else "one or none"}
+        more = " ..." if len(self.labels) > 10 else ""
+        known = {"labels": f"{len(self.labels):,}: {', '.join(map(str, self.labels[:10]))}{more}"}
+        if not self.many:
+            return {**known, "at one time": "one or none"}
+        limits = ", ".join(f"{limit:.2f}" for limit in self.thresholds[:10]) + more
+        return {**known, "at one time": "any number", "thresholds": limits}
+
+    def settle(self, pairs: Sequence[Pair]) -> Tag:
+        """The task with the threshold of each label that suits the validation part, unless one is set."""
+        if not self.many or self.settings.threshold:
+            return self
+        fitted = thresholds(pairs, self.labels, segment=self._segment, median=self.settings.median)
+        return Tag(self.settings, self.labels, self.shares, many=True, thresholds=fitted)
 
     def extend(self, samples: Sequence[Sample]) -> Tag:
         """This task with the new labels of ``samples`` behind the known ones, for fine-tuning."""
@@ -107,10 +134,10 @@ class Tag(Common):
 
     def problem(self, sample: Sample, steps: int | None = None) -> DataError | None:
         """Why ``sample`` cannot be learned from: no answer, unknown labels, or nothing left of it."""
-        if not _is_answer(sample.y):
+        if not is_answer(sample.y):
             do = "Write them or drop the sample."
             return DataError("has no labels", expected="events, or a label for each step", do=do, file=sample.id)
-        if unknown := {p.value for p in _events(sample.y, 1.0)} - self.number.keys():
+        if unknown := {p.value for p in known_events(sample.y, 1.0)} - self.number.keys():
             return DataError(
                 f"has the labels {', '.join(map(str, ordered(unknown)))}",
                 expected=f"the {len(self.labels)} labels of the training part",
@@ -124,20 +151,7 @@ class Tag(Common):
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these events, and figures of them."""
-        findings = [
-            Finding.of(s.problem, "no usable labels", file=s.sample.id, split=s.split) for s in seen if s.problem
-        ]
-        figures = {}
-        for split in dict.fromkeys(s.split for s in seen):
-            known = [_events(s.sample.y, self.settings.rate) for s in seen if s.split == split and s.usable]
-            figures[split] = {"events": sum(map(len, known)), "labels": len({p.value for e in known for p in e})}
-        return Doubts((*findings, *self._overlapping(seen)), figures, {"labels": len(self.labels)})
-
-    def _overlapping(self, seen: Sequence[Seen]) -> Iterator[Finding]:
-        for s in seen:
-            if not self.many and s.usable and overlaps(_events(s.sample.y, self.settings.rate)):
-                do = "Set task.labels to many."
-                yield Finding("warning", "overlapping events", s.sample.id, "has events at one time", do, s.split)
+        return _event_doubts.doubts(seen, len(self.labels), many=self.many, rate=self.settings.rate)
 
     def along(self, y: Any, steps: int, scale: float) -> np.ndarray:
         """Which labels are there at each step: bool ``(steps, labels)``."""
@@ -182,36 +196,49 @@ class Tag(Common):
             for id, row, (count, length) in zip(batch.ids, shares, steps, strict=True)
         ]
 
+    def evidence(self, net: Any, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
+        """The log odds of what was found, mean over its steps; of the label ``of`` where it was found, or anywhere if
+        it was not; of an empty answer those of nothing."""
+        parts = list(prediction.parts)
+        if of is not None:
+            label = find(of, self.labels)
+            parts = [part for part in parts if part.value == label] or [Part(label, 0.0, inf, 0.0)]
+        y, lengths = net(inputs)
+        y = y[:, : int(lengths[0])]
+        if not parts:
+            return -y.mean((1, 2)) if self.many else log_odds(y)[..., 0].mean(1)
+        odds = y if self.many else log_odds(y)[..., 1:]
+        places = [(self.number[part.value], part.start, part.stop) for part in parts]
+        return mean_of_places(odds, places, stride=net.encoder.levels[-1].stride)
+
     def read(self, id: str, shares: np.ndarray, *, stride: int, length: int) -> Prediction:
         """The events of one sample's probabilities ``(time, outputs)``; the input has ``length`` steps, ``stride`` for
         each of these."""
         calm = smooth(shares, self.settings.median)
         if self.many:
-            there, columns = calm >= self.settings.threshold, shares
+            there, columns = calm >= np.array(self.thresholds), shares
             sure = np.where(there, shares, 1 - shares)
         else:
             best = calm.argmax(1)
             there, columns = best[:, None] == np.arange(1, shares.shape[1]), shares[:, 1:]
             sure = shares[np.arange(len(shares)), best]
-        parts = [
-            Part(self.labels[i], float(a * stride), end_of(b, len(shares), stride, length), float(mean))
-            for i in range(there.shape[1])
-            for a, b in runs(there[:, i])
-            if a * stride < length and (mean := min(1.0, columns[a:b, i].mean())) >= 0
-        ]
-        parts.sort(key=lambda part: (part.start, part.stop))
+        parts = parts_of(there, columns, self.labels, stride=stride, length=length)
         score = float(np.clip(sure.mean(), 0, 1)) if sure.size else 0.0
-        return Prediction(id, tuple(part.value for part in parts), score, tuple(parts))
+        return Prediction(id, tuple(part.value for part in parts), score, tuple(parts), Track(columns.copy(), stride))
 
     # figures
 
     def truth(self, sample: Sample) -> Events | None:
-        return _events(sample.y, self.settings.rate) if _is_answer(sample.y) else None
+        return known_events(sample.y, self.settings.rate) if is_answer(sample.y) else None
 
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.events.score``."""
-        segment, collar = max(LEAST, self.settings.segment), self.settings.collar
-        return metrics.score([(truth, p.parts) for truth, p in pairs], groups, segment=segment, collar=collar)
+        found = [(truth, p.parts) for truth, p in pairs]
+        return metrics.score(found, groups, segment=self._segment, collar=self.settings.collar)
+
+    @property
+    def _segment(self) -> float:
+        return max(LEAST, self.settings.segment)
 
     def row(self, truth: Events, prediction: Prediction) -> dict[str, Any]:
         """One line of a report; ``badness`` sorts it, worst first."""
@@ -220,28 +247,21 @@ class Tag(Common):
         return {**said, "time_f1": good, "badness": 1 - good}
 
     def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
-        rows = []
-        for label in ordered({part.value for truth, p in pairs for part in (*truth, *p.parts)}):
-            only = [(_only(truth, label), _only(p.parts, label)) for truth, p in pairs]
-            figures = metrics.score(only, segment=max(LEAST, self.settings.segment), collar=self.settings.collar)
-            count = sum(len(truth) for truth, _ in only)
-            rows.append(
-                {"label": label, "events": count, **{k: figures[k] for k in ("segment_f1", "event_f1", "time_f1")}}
-            )
+        found = [(truth, p.parts) for truth, p in pairs]
+        rows = metrics.per_label(found, segment=self._segment, collar=self.settings.collar)
         return {"figures": metrics.FIGURES, "note": NOTE, "tables": [("Labels", rows)]}
 
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network: nothing at all, and the most frequent label all the time."""
         usual = self.labels[int(np.argmax(self.shares))]
-        truths = [(s.id, _events(s.y, self.settings.rate)) for s in samples]
+        truths = [(s.id, known_events(s.y, self.settings.rate)) for s in samples]
         always = [
             (truth, Prediction(id, (usual,), 1.0, (Part(usual, 0.0, max((p.stop for p in truth), default=1.0), 1.0),)))
             for id, truth in truths
         ]
         nothing = [(truth, Prediction(id, (), 1.0)) for id, truth in truths]
-        names = ("segment_f1", "event_f1", "time_f1")
         return {
-            row: {k: v for k, v in self.score(pairs).items() if k in names}
+            row: {k: v for k, v in self.score(pairs).items() if k in ("segment_f1", "event_f1", "time_f1")}
             for row, pairs in (("nothing", nothing), ("most frequent label", always))
         }
 
@@ -275,21 +295,6 @@ class Tag(Common):
         """A row for each event."""
         return [{"id": prediction.id, **event} for event in self.plain(prediction)["events"]]
 
-    def show(self, prediction: Prediction, truth: Events | None, picture: bytes | None = None) -> str:
+    def show(self, prediction: Prediction, truth: Events | None, picture: str = "") -> str:
         """An HTML fragment: picture, tracks of truth and answer."""
         return events_html(truth, prediction.parts, self.labels, picture)
-
-
-def _is_answer(y: Any) -> bool:
-    return isinstance(y, (list, tuple))
-
-
-def _events(y: Sequence[Any], rate: float) -> Events:
-    """``y`` as events: as it is, or runs of equal labels."""
-    if is_events(y):
-        return tuple(y)
-    return events_of([None if label in NOTHING else label for label in y], rate or 1.0)
-
-
-def _only(events: Events, label: Any) -> Events:
-    return tuple(part for part in events if part.value == label)

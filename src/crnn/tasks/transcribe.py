@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -175,6 +176,19 @@ class Transcribe(Common):
         )
         return Prediction(id, self.alphabet.decode(decoded.numbers), decoded.score, parts)
 
+    def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
+        """The log-probability of the reading, or of the text ``of``."""
+        if of is not None and (missing := self.alphabet.missing(self.alphabet.clean(str(of)))):
+            given = f"the text {of!r} has the letters {' '.join(map(repr, missing))}"
+            raise SettingsError(given, expected="letters of the training part", do="Ask for another text.")
+        letters = [part.value for part in prediction.parts]
+        place = {letter: i for i, letter in enumerate(self.alphabet.letters, 1)}
+        numbers = [place[x] for x in letters] if of is None else self.alphabet.encode(self.alphabet.clean(str(of)))
+        y, lengths = net(inputs)
+        targets = torch.tensor([list(numbers)] * len(y), dtype=torch.long, device=y.device)
+        sizes = torch.full((len(y),), len(numbers), device=y.device)
+        return -F.ctc_loss(y.transpose(0, 1), targets, lengths, sizes, reduction="none")
+
     # figures
 
     def truth(self, sample: Sample) -> str | None:
@@ -219,7 +233,7 @@ class Transcribe(Common):
     def say(self, figures: Mapping[str, float]) -> str:
         return f"CER {100 * figures['cer']:.2f} %  WER {100 * figures['wer']:.2f} %"
 
-    def show(self, prediction: Prediction, truth: str | None, picture: bytes | None = None) -> str:
+    def show(self, prediction: Prediction, truth: str | None, picture: str = "") -> str:
         """An HTML fragment: picture, truth, reading."""
         return line_html(truth, prediction.value, prediction.score, picture, prediction.parts)
 

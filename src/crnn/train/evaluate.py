@@ -93,6 +93,6 @@ def write_page(path: Path, tested: Tested, predictor: Predictor, *, title: str, 
 
     def fragment(row: Any) -> str:
         sample, prediction = by_id[row["id"]]
-        return predictor.task.show(prediction, predictor.task.truth(sample), predictor.kind.picture(sample.x))
+        return predictor.task.show(prediction, predictor.task.truth(sample), predictor.kind.shown(sample.x))
 
     write_html(path, tested.report, title=title, summary=summary, fragments=fragment)

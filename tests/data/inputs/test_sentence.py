@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from crnn.data.inputs.sentence import Sentence, words_of
 from crnn.data.inputs.sentence_augment import SentenceAugment
@@ -108,7 +106,7 @@ def test_what_cannot_be_read_is_named(content: bytes | None, words: str, tmp_pat
     path = tmp_path / "a.txt"
     if content is not None:
         path.write_bytes(content)
-    for read in (learned().decode, learned().steps, learned().look, learned().picture):
+    for read in (learned().decode, learned().steps, learned().look, learned().shown):
         with pytest.raises(DataError, match=words) as caught:
             read(path)
         assert caught.value.file == path
@@ -132,11 +130,12 @@ def test_strange_texts_are_told_and_doubles_are_found() -> None:
     assert made.look("The cat.").digest == made.look("the  cat .").digest != made.look("a cat.").digest
 
 
-def test_the_picture_for_reports_shows_the_text() -> None:
+def test_reports_show_the_text_and_shade_its_words() -> None:
     made = learned()
-    one, other, long = (Image.open(io.BytesIO(made.picture(t))) for t in ("the cat", "the cat saw a dog", "dog " * 900))
-    assert one.format == "PNG" and other.width > one.width and long.height < 400
-    assert np.asarray(one.convert("L")).min() < 50
+    html = made.shown("the <cat> saw ett hus", np.array([0.0, 0.1, -1.0, 0.5, 0.0, 0.0, 0.0]))
+    assert "&lt;" in html and "<cat>" not in html and html.count("not a word of the training part") >= 2
+    assert "rgba(48,104,212,1.00)" in html and "rgba(224,108,16,0.50)" in html
+    assert "and 200 more" in made.shown("dog " * 1200) and "title" not in made.shown("the cat")
 
 
 # variations

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from crnn.data.inputs._shown import picture_html
 from crnn.errors import CrnnError, SettingsError
 from crnn.findings import Look
 from crnn.types import InputSpec, Sample
@@ -91,8 +92,14 @@ class Kind:
         raise NotImplementedError
 
     def picture(self, source: Any) -> bytes | None:
-        """The source for people to look at, as a PNG file's bytes, or nothing."""
+        """The source for people to look at, as a PNG file's bytes, time to the right, or nothing."""
         return None
+
+    def shown(self, source: Any, heat: Any = None) -> str:
+        """The source for people to look at, as HTML; with ``heat`` ``(steps,)``, from -1 (speaks against an answer) to
+        1 (speaks for it), it says which moments counted."""
+        png = self.picture(source)
+        return "" if png is None else picture_html(png, heat)
 
 
 def cannot_move(kind: str) -> CrnnError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,13 @@ class Several(Kind):
         whole = None if None in digests else blake2b(b"".join(d for d in digests if d), digest_size=16).digest()
         return Look(looks[0].steps, whole, tuple(finding for look in looks for finding in look.findings))
 
-    def picture(self, source: Any) -> bytes | None:
-        shown = (kind.picture(self._part(source, name)) for name, kind in self.kinds.items())
-        return next((png for png in shown if png is not None), None)
+    def shown(self, source: Any, heat: Any = None) -> str:
+        """One below the other; ``heat`` is a mapping name -> that of the input."""
+        heat = heat or {}
+        return "".join(
+            f'<p style="margin:0;opacity:.7">{escape(name)}</p>{kind.shown(self._part(source, name), heat.get(name))}'
+            for name, kind in self.kinds.items()
+        )
 
     def _part(self, source: Any, name: str) -> Any:
         if not isinstance(source, Mapping) or name not in source:

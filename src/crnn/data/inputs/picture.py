@@ -18,6 +18,7 @@ from PIL import Image
 from crnn.config import Whole
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._pictures import SUFFIXES, Mode, Source, opened, size_of
+from crnn.data.inputs._shown import picture_html
 from crnn.data.inputs.picture_augment import PictureAugment
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.findings import Finding, Look
@@ -204,6 +205,11 @@ class Picture(Kind):
         larger = max(1, LARGEST // picture.height)
         picture.resize((picture.width * larger, picture.height * larger), Image.Resampling.NEAREST).save(file, "PNG")
         return file.getvalue()
+
+    def shown(self, source: Source, heat: np.ndarray | None = None) -> str:
+        """The picture; ``heat`` stands below the columns that the network sees."""
+        left = (self.scale.width - self.columns) // 2 / self.scale.width
+        return picture_html(self.picture(source), heat, left=left, right=left + self.columns / self.scale.width)
 
     def _piece(self, x: np.ndarray, top: int, left: int) -> np.ndarray:
         return x[top : top + self.settings.crop, left : left + self.settings.crop]

@@ -6,7 +6,6 @@ A text is put in lower case and cut into words, numbers and signs; English contr
 
 from __future__ import annotations
 
-import io
 import re
 import unicodedata
 from collections import Counter
@@ -14,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from textwrap import wrap
 from typing import Any, Literal, Self
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from crnn.config import Count, Whole
 from crnn.data.inputs._kind import Kind
+from crnn.data.inputs._shown import words_html
 from crnn.data.inputs.sentence_augment import SentenceAugment
 from crnn.errors import CrnnError, DataError
 from crnn.findings import Finding, Look
@@ -36,7 +34,6 @@ WORD = re.compile(
 )
 STRANGE = 0.5  # share of unknown words from which on a text is odd
 MOST_BYTES = 10_000_000
-SHOWN = (80, 12)  # letters in a line and lines of the picture in reports
 
 
 class Sentence(Kind):
@@ -124,22 +121,11 @@ class Sentence(Kind):
         digest = blake2b("\0".join(words).encode("utf-8", "replace"), digest_size=16).digest()
         return Look(len(words), digest, tuple(found))
 
-    def picture(self, source: Source) -> bytes:
-        """The text as it is read, words that are not known in brackets."""
-        words = [word if word in self.number or not self.words else f"[{word}]" for word in self._words(source)]
-        width, most = SHOWN
-        lines = wrap((" " if self.unit == "words" else "").join(words), width)
-        lines = [*lines[: most - 1], "..."] if len(lines) > most else lines
-        font = ImageFont.load_default(18)
-        picture = Image.new(
-            "RGB", (10 + max(round(font.getlength(line)) for line in lines), 10 + 26 * len(lines)), "white"
-        )
-        pen = ImageDraw.Draw(picture)
-        for i, line in enumerate(lines):
-            pen.text((5, 5 + 26 * i), line, fill="black", font=font)
-        file = io.BytesIO()
-        picture.save(file, "PNG")
-        return file.getvalue()
+    def shown(self, source: Source, heat: np.ndarray | None = None) -> str:
+        """The text as it is read, words that are not known underlined."""
+        words = self._words(source)
+        known = [word in self.number or not self.words for word in words]
+        return words_html(words, known, heat, between=" " if self.unit == "words" else "")
 
     def _words(self, source: Source) -> list[str]:
         """The words (or letters). Raises ``DataError`` for none, or too many."""
