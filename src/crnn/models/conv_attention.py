@@ -18,6 +18,7 @@ from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, Recurrent, TimeDropout, zero_padding
 from crnn.layers.self_attention import SelfAttention
 from crnn.models._chain import Chain
+from crnn.models._checks import check_counts
 from crnn.models._front import Front
 from crnn.types import Features, InputSpec, Level, Seq
 
@@ -53,12 +54,8 @@ class ConvAttention(nn.Module):
         s = settings
         still = spec.kind in ("sentence", "film")
         strides = s.strides or tuple(1 if still or not i else 2 for i in range(len(s.channels)))
-        if len(strides) != len(s.channels):
-            raise SettingsError(
-                f"encoder.channels has {len(s.channels)} entries and encoder.strides {len(strides)}",
-                expected="as many",
-                do="Change one of them.",
-            )
+        if s.strides:
+            check_counts(s, "channels", "strides")
         if 2 * s.hidden % s.heads or s.kernel % 2 == 0:
             raise SettingsError(
                 f"encoder.hidden is {s.hidden}, encoder.heads {s.heads} and encoder.kernel {s.kernel}",

@@ -14,9 +14,9 @@ from typing import Literal
 from torch import Tensor, nn
 
 from crnn.config import Count, Share, Whole
-from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, Recurrent, TimeDropout
 from crnn.models._chain import Chain
+from crnn.models._checks import height_of
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -62,10 +62,7 @@ class CRNN(nn.Module):
     def __init__(self, spec: InputSpec, settings: Settings = Settings()) -> None:
         super().__init__()
         s = settings
-        (height,) = spec.space
-        if height % 16:
-            do = f"Set input.height to {max(16, round(height / 16) * 16)}."
-            raise SettingsError(f"the line height is {height}", expected="a multiple of 16", do=do)
+        height = height_of(spec, 16)
         time_strides = {4: (2, 2, 1, 1), 6: (2, 3, 1, 1), 8: (2, 2, 2, 1)}[s.stride]
         stages: list[nn.Module] = []
         width = spec.channels

@@ -16,9 +16,9 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from crnn.config import Count, Share, Whole
-from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, MaxPool, Recurrent, zero_padding
 from crnn.models._chain import Chain
+from crnn.models._checks import check_counts
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -56,12 +56,7 @@ class LRCN(nn.Module):
         super().__init__()
         s = settings
         for name in ("kernels", "strides", "pools"):
-            if len(getattr(s, name)) != len(s.channels):
-                raise SettingsError(
-                    f"encoder.{name} has {len(getattr(s, name))} entries and encoder.channels {len(s.channels)}",
-                    expected="as many",
-                    do=f"Change encoder.{name} or encoder.channels.",
-                )
+            check_counts(s, name, "channels")
         # kernels of one frame: the frames are folded into the convolution, which knows which are padding
         stages: list[nn.Module] = []
         width, space = spec.channels, spec.space

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from crnn.config import Count, Share
-from crnn.errors import SettingsError
-from crnn.layers import ConvBlock, TimeDropout, at_least
+from crnn.layers import TimeDropout, at_least
 from crnn.layers.renet import Patches
 from crnn.layers.scan2d import MDLSTM
+from crnn.models._chain import Chain
+from crnn.models._checks import check_counts, height_of
+from crnn.models._stem import Stem, StemSettings
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -31,11 +33,7 @@ class MDLSTMHTR(nn.Module):
     height = 48
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Settings:
-        stem: tuple[Count, ...] = (32, 64)
-        """Feature maps of the convolutions before; none in the paper."""
-        strides: tuple[tuple[Count, Count], ...] = ((2, 2), (3, 2))
-        """Columns and rows by which each convolution strides."""
+    class Settings(StemSettings):
         windows: tuple[tuple[Count, Count], ...] = ((1, 1), (1, 2))
         """Columns and rows that become one cell before each MDLSTM layer."""
         hidden: tuple[Count, ...] = (32, 64)
@@ -48,22 +46,14 @@ class MDLSTMHTR(nn.Module):
     def __init__(self, spec: InputSpec, settings: Settings = Settings()) -> None:
         super().__init__()
         s = settings
-        _check_counts(s)
-        (height,) = spec.space
+        check_counts(s, "strides", "stem")
+        check_counts(s, "windows", "hidden", least=1, expected="as many, and one layer at least")
+        check_counts(s, "features", "hidden", least=1, fewer=1, expected="one fewer, one between each two")
         columns, rows = (math.prod(size) for size in zip(*s.strides, *s.windows, strict=True))
-        if height < rows or height % rows:
-            raise SettingsError(
-                f"the line height is {height}",
-                expected=f"a multiple of {rows} (strides and windows leave one row of so many)",
-                do=f"Set input.height to {max(1, round(height / rows)) * rows}.",
-            )
-        stem: list[nn.Module] = []
-        width = spec.channels
-        for channels, stride in zip(s.stem, s.strides, strict=True):
-            stem.append(ConvBlock(width, channels, stride=stride, activation=nn.ReLU(inplace=True)))
-            width = channels
-        self.stem = nn.ModuleList(stem)
-        self.windows = nn.ModuleList(Patches(window) for window in s.windows)
+        height_of(spec, rows, why=" (strides and windows leave one row of so many)")
+        self.stem = Stem(spec.channels, s)
+        width = self.stem.outputs
+        self.windows = Chain(Patches(window) for window in s.windows)
         self.mixed, self.scans = nn.ModuleList(), nn.ModuleList()
         for i, (window, hidden) in enumerate(zip(s.windows, s.hidden, strict=True)):
             width *= math.prod(window)
@@ -77,16 +67,12 @@ class MDLSTMHTR(nn.Module):
         self.levels = (Level(width, (), columns),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        lengths = lengths.clamp(min=self.least_columns)
-        for stage in (*self.stem, *self.windows):
-            lengths = stage.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return self.windows.out_lengths(self.stem.out_lengths(lengths.clamp(min=self.least_columns)))
 
     def forward(self, seq: Seq, state: None = None) -> Features:
         x, lengths = at_least(*seq, self.least_columns)
-        x = x.permute(0, 2, 1, 3)  # (batch, time, channels, height) -> (batch, channels, time, height)
-        for stage in self.stem:
-            x, lengths = stage(x, lengths)
+        # (batch, time, channels, height) -> (batch, channels, time, height)
+        x, lengths = self.stem(x.permute(0, 2, 1, 3), lengths)
         for i, (window, scan) in enumerate(zip(self.windows, self.scans, strict=True)):
             x, lengths = window(x, lengths)
             if i:
@@ -95,18 +81,3 @@ class MDLSTMHTR(nn.Module):
             x = scan(x, lengths)
         x = x.sum(3).transpose(1, 2)  # collapsed vertically -> (batch, time, channels)
         return Features((Seq(self.dropout(x), lengths),))
-
-
-def _check_counts(s: MDLSTMHTR.Settings) -> None:
-    layers = max(1, len(s.hidden))
-    for name, other, more, expected in (
-        ("strides", "stem", len(s.strides) - len(s.stem), "as many"),
-        ("windows", "hidden", len(s.windows) - layers, "as many, and one layer at least"),
-        ("features", "hidden", len(s.features) + 1 - layers, "one fewer, one between each two"),
-    ):
-        if more:
-            raise SettingsError(
-                f"encoder.{name} has {len(getattr(s, name))} entries and encoder.{other} {len(getattr(s, other))}",
-                expected=expected,
-                do=f"Change encoder.{name} or encoder.{other}.",
-            )

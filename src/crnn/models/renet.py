@@ -15,9 +15,11 @@ from typing import Literal
 from torch import Tensor, nn
 
 from crnn.config import Count, Share
-from crnn.errors import SettingsError
-from crnn.layers import ConvBlock, TimeDropout, at_least
+from crnn.layers import TimeDropout, at_least
 from crnn.layers.renet import ReNet
+from crnn.models._chain import Chain
+from crnn.models._checks import check_counts, height_of
+from crnn.models._stem import Stem, StemSettings
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -28,11 +30,7 @@ class ReNetReader(nn.Module):
     height = 48
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Settings:
-        stem: tuple[Count, ...] = (32, 64)
-        """Feature maps of the convolutions before; none in the paper."""
-        strides: tuple[tuple[Count, Count], ...] = ((2, 2), (3, 2))
-        """Columns and rows by which each convolution strides."""
+    class Settings(StemSettings):
         patches: tuple[tuple[Count, Count], ...] = ((1, 2), (1, 2))
         """Columns and rows of the patches of each layer."""
         hidden: tuple[Count, ...] = (96, 192)
@@ -45,32 +43,14 @@ class ReNetReader(nn.Module):
     def __init__(self, spec: InputSpec, settings: Settings = Settings()) -> None:
         super().__init__()
         s = settings
-        for name, found, other, wanted in (
-            ("strides", len(s.strides), "stem", len(s.stem)),
-            ("patches", len(s.patches), "hidden", max(1, len(s.hidden))),
-        ):
-            if found != wanted:
-                raise SettingsError(
-                    f"encoder.{name} has {found} entries and encoder.{other} {len(getattr(s, other))}",
-                    expected="as many, and one layer at least",
-                    do=f"Change encoder.{name} or encoder.{other}.",
-                )
-        (height,) = spec.space
+        check_counts(s, "strides", "stem")
+        check_counts(s, "patches", "hidden", least=1, expected="as many, and one layer at least")
         columns, rows = (math.prod(size) for size in zip(*s.strides, *s.patches, strict=True))
-        if height < 2 * rows or height % rows:
-            raise SettingsError(
-                f"the line height is {height}",
-                expected=f"a multiple of {rows} (strides and patches leave one row of so many), {2 * rows} or more, "
-                "since one row has nothing to recur over",
-                do=f"Set input.height to {max(2, round(height / rows)) * rows}.",
-            )
-        stem: list[nn.Module] = []
-        width = spec.channels
-        for channels, stride in zip(s.stem, s.strides, strict=True):
-            stem.append(ConvBlock(width, channels, stride=stride, activation=nn.ReLU(inplace=True)))
-            width = channels
-        self.stem = nn.ModuleList(stem)
-        self.layers = nn.ModuleList()
+        why = " (strides and patches leave one row of so many), twice that or more: one row has nothing to recur over"
+        height = height_of(spec, rows, least=2, why=why)
+        self.stem = Stem(spec.channels, s)
+        width = self.stem.outputs
+        self.layers = Chain()
         for patch, hidden in zip(s.patches, s.hidden, strict=True):
             self.layers.append(ReNet(width, hidden, kernel_size=patch, cell=s.cell))
             width = 2 * hidden
@@ -79,16 +59,12 @@ class ReNetReader(nn.Module):
         self.levels = (Level(width * (height // rows), (), columns),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        lengths = lengths.clamp(min=self.least_columns)
-        for stage in (*self.stem, *self.layers):
-            lengths = stage.out_lengths(lengths)  # type: ignore[operator]
-        return lengths
+        return self.layers.out_lengths(self.stem.out_lengths(lengths.clamp(min=self.least_columns)))
 
     def forward(self, seq: Seq, state: None = None) -> Features:
         x, lengths = at_least(*seq, self.least_columns)
-        x = x.permute(0, 2, 1, 3)  # (batch, time, channels, height) -> (batch, channels, time, height)
-        for stage in self.stem:
-            x, lengths = stage(x, lengths)
+        # (batch, time, channels, height) -> (batch, channels, time, height)
+        x, lengths = self.stem(x.permute(0, 2, 1, 3), lengths)
         for i, layer in enumerate(self.layers):
             if i:
                 x = self.dropout(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # time stands first while some are dropped

@@ -18,6 +18,7 @@ from crnn.config import Count, Share, Whole
 from crnn.errors import SettingsError
 from crnn.layers import FUSIONS, ConvBlock, MaxPool, Recurrent, TimeDropout, zero_padding
 from crnn.models._cells import RECURRENCES
+from crnn.models._checks import check_counts, check_odd
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -87,16 +88,8 @@ class SEDnet(nn.Module):
 
 
 def _check(s: SEDnet.Settings, bands: int) -> None:
-    if len(s.pools) != len(s.channels) or not s.channels:
-        raise SettingsError(
-            f"encoder.channels has {len(s.channels)} entries and encoder.pools {len(s.pools)}",
-            expected="as many, and one at least",
-            do="Change one of them.",
-        )
-    if s.kernel % 2 == 0:
-        raise SettingsError(
-            f"encoder.kernel is {s.kernel}", expected="an odd number", do=f"Set encoder.kernel to {s.kernel + 1}."
-        )
+    check_counts(s, "channels", "pools", least=1, expected="as many, and one at least")
+    check_odd(s.kernel)
     if prod(s.pools) > bands:
         raise SettingsError(
             f"encoder.pools joins {prod(s.pools)} bands and the input has {bands}",
