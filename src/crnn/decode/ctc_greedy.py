@@ -1,6 +1,7 @@
 """Best-path decoding of connectionist temporal classification (Graves et al. 2006, section 3.2), with places.
 
-The most likely output of each frame is taken, repeats are collapsed and blanks dropped.
+The most likely output of each frame is taken, repeats are collapsed and blanks dropped. A path that was found in
+another way is read in the same manner.
 """
 
 from __future__ import annotations
@@ -25,17 +26,23 @@ class Decoded:
 
 
 def greedy(log_probs: np.ndarray, *, stride: float, width: float) -> Decoded:
-    """The best path through ``log_probs`` ``(time, outputs)``, natural logarithms of probabilities, output 0 the blank.
+    """The best path through ``log_probs`` ``(time, outputs)``, natural logarithms of probabilities, output 0 the blank;
+    see ``along`` for places and scores."""
+    assert log_probs.ndim == 2, f"log_probs are (time, outputs), not {log_probs.shape}"
+    return along(log_probs, log_probs.argmax(axis=1), stride=stride, width=width)
+
+
+def along(log_probs: np.ndarray, path: np.ndarray, *, stride: float, width: float) -> Decoded:
+    """What a path ``(time,)`` of outputs through ``log_probs`` ``(time, outputs)`` writes.
 
     ``stride`` is input pixels for each frame, ``width`` the input's in pixels: frame ``t`` is centred on pixel
     ``(t + 0.5) * stride``.
 
-    - Score of a character: its highest probability over the frames in which it is the most likely output. CTC
-      concentrates a character on few frames; at the edges of its run it gives way to the blank, which is no doubt
-      about the character.
-    - Place of a character: the frames in which it is the most likely. The border between two is half-way between the
-      end of one and the start of the next, since those runs are narrower than the letters; the first and the last
-      reach outward as far as they reach inward. Clipped to ``[0, width]``.
+    - Score of a character: its highest probability over its frames. CTC concentrates a character on few frames; at the
+      edges of its run it gives way to the blank, which is no doubt about the character.
+    - Place of a character: its frames. The border between two is half-way between the end of one and the start of the
+      next, since those runs are narrower than the letters; the first and the last reach outward as far as they reach
+      inward. Clipped to ``[0, width]``.
     - Score of a gap (a run of blanks): how sure it is that nothing stands there. The least, over its frames, of the
       probability of the blank and of the characters on either side, whose edges those frames may be; between two
       equal characters at most the highest probability of the blank, which alone tells two from one.
@@ -43,11 +50,9 @@ def greedy(log_probs: np.ndarray, *, stride: float, width: float) -> Decoded:
       (at least 1). So lines of any length compare, gaps that are sure change nothing, and an empty line is as sure
       as its least sure frame; of no frames at all, it is 1.
     """
-    assert log_probs.ndim == 2, f"log_probs are (time, outputs), not {log_probs.shape}"
     time = len(log_probs)
     if time == 0:
         return Decoded((), (), (), 1.0)
-    path = log_probs.argmax(axis=1)
     best = _probability(log_probs[np.arange(time), path])
     assert not np.isnan(best).any(), "log_probs hold values that are not numbers"
 
