@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil, isqrt, prod
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from crnn.config import Count, Whole
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock
 
 Table = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshSettings:
+    """What the EEG networks share: the convolutions over the mesh, and what recurs."""
+
+    mesh: tuple[tuple[Whole, ...], ...] = ()
+    """Where the channels lie, row by row: their numbers from 1 on, 0 for none; without it the scalp for 64 channels,
+    else a table filled row by row, in which neighbours mean little."""
+    channels: tuple[Count, ...] = (32, 64, 128)
+    """Feature maps of the convolutions."""
+    cell: Literal["lstm", "lstm_one_bias"] = "lstm"
+    """torch's own, or one with one bias a gate, as the paper's program has it."""
+
 
 SCALP: Table = (
     (0, 0, 0, 0, 22, 23, 24, 0, 0, 0, 0),

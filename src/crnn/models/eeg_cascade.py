@@ -10,15 +10,15 @@ paper's windows are 10 frames long, each frame brought to mean 0 and deviation 1
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crnn.config import Count, Share, Whole
+from crnn.config import Count, Share
 from crnn.layers import Recurrent, TimeDropout, zero_padding
 from crnn.models._cells import RECURRENCES
-from crnn.models._mesh import Frames, he_, mesh_for
+from crnn.models._mesh import Frames, MeshSettings, he_, mesh_for
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -30,20 +30,13 @@ class EEGCascade(nn.Module):
     pooling = "last"
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Settings:
-        mesh: tuple[tuple[Whole, ...], ...] = ()
-        """Where the channels lie, row by row: their numbers from 1 on, 0 for none; without it the scalp for 64
-        channels, else a table filled row by row, in which neighbours mean little."""
-        channels: tuple[Count, ...] = (32, 64, 128)
-        """Feature maps of the convolutions."""
+    class Settings(MeshSettings):
         features: Count = 1024
         """Units of the dense layers before and behind the LSTMs."""
         hidden: Count = 1024
         """Units of each LSTM."""
         layers: Count = 2
         """LSTMs."""
-        cell: Literal["lstm", "lstm_one_bias"] = "lstm"
-        """torch's own, or one with one bias a gate, as the paper's program has it."""
         dropout: Share = 0.5
         """Share of features dropped before each LSTM, in training; before the labels it is the task's."""
 

@@ -16,10 +16,10 @@ from typing import Any, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crnn.config import Count, Share, Whole
+from crnn.config import Count, Share
 from crnn.layers import ConcatFusion, DenseFusion, Fusion, Recurrent, SumFusion, TimeDropout, zero_padding
 from crnn.models._cells import RECURRENCES
-from crnn.models._mesh import Frames, he_, mesh_for
+from crnn.models._mesh import Frames, MeshSettings, he_, mesh_for
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -32,20 +32,13 @@ class EEGParallel(nn.Module):
     pooling = "last"
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Settings:
-        mesh: tuple[tuple[Whole, ...], ...] = ()
-        """Where the channels lie, row by row: their numbers from 1 on, 0 for none; without it the scalp for 64
-        channels, else a table filled row by row, in which neighbours mean little."""
-        channels: tuple[Count, ...] = (32, 64, 128)
-        """Feature maps of the convolutions."""
+    class Settings(MeshSettings):
         features: Count = 1024
         """Units of the dense layers of both branches."""
         hidden: Count = 16
         """Units of each LSTM."""
         layers: Count = 1
         """LSTMs."""
-        cell: Literal["lstm", "lstm_one_bias"] = "lstm"
-        """torch's own, or one with one bias a gate, as the paper's program has it."""
         fusion: Literal["concat", "sum", "dense"] = "concat"
         """How the branches become one: side by side, added, or side by side and then a dense layer."""
         dropout: Share = 0.5

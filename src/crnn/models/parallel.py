@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from crnn.config import Count, Share
 from crnn.errors import SettingsError
 from crnn.layers import FUSIONS, ConvBlock, Fusion, Recurrent, TimeDropout, TimeMean, at_least
+from crnn.models._flat import Flat
 from crnn.models._front import Front
 from crnn.models._stages import Join, Stages, joins_for
 from crnn.types import Features, InputSpec, Level, Seq
@@ -31,6 +32,7 @@ class Parallel(nn.Module):
 
     accepts = KINDS
     branches = (KINDS, KINDS)
+    fused = ("convolution", "recurrence")
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
@@ -130,17 +132,23 @@ class _Recurrence(nn.Module):
     def __init__(self, spec: InputSpec, settings: Parallel.Settings) -> None:
         super().__init__()
         s = settings
-        self.front = Front(spec, s.embedding)
+        self.flat = Flat(spec, s.embedding)
         self.stride = prod(joins_for(spec.kind, s.pool, len(s.channels)))
-        features, steps = self.front.channels * prod(spec.space), (self.stride,)
-        self.frame = ConvBlock(features, s.hidden, steps, stride=steps, padding=0, activation=nn.ReLU(inplace=True))
+        self.frame = ConvBlock(
+            self.flat.features,
+            s.hidden,
+            (self.stride,),
+            stride=self.stride,
+            padding=0,
+            activation=nn.ReLU(inplace=True),
+        )
         self.dropout = TimeDropout(s.dropout)
         self.recurrent = Recurrent(
             s.hidden, s.hidden, layers=s.layers, cell=s.cell, bidirectional=s.bidirectional, dropout=s.dropout
         )
 
     def forward(self, seq: Seq) -> tuple[Tensor, Tensor]:
-        x, lengths = at_least(self.front(seq), seq.lengths, self.stride)
-        x, lengths = self.frame(x.flatten(2).transpose(1, 2), lengths)  # -> (batch, features, time)
+        x, lengths = at_least(self.flat(seq), seq.lengths, self.stride)
+        x, lengths = self.frame(x.transpose(1, 2), lengths)  # -> (batch, features, time)
         x, _ = self.recurrent(self.dropout(x.transpose(1, 2)), None, lengths)  # -> (batch, time / stride, hidden)
         return x, lengths
