@@ -100,7 +100,7 @@ def test_bundles_of_the_first_format_are_read(tiny: Any, tmp_path: Path) -> None
     with safe_open(tmp_path / "new.safetensors", framework="pt") as file:
         values = json.loads(file.metadata()["crnn"])
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    assert values["format"] == 2 and values.pop("seen") == {}
+    assert values["format"] == 3 and values.pop("seen") == {}
     values["format"] = 1
     save_file(state, tmp_path / "old.safetensors", metadata={"crnn": json.dumps(values)})
     old = crnn.load(tmp_path / "old.safetensors", precision="float32")

@@ -30,10 +30,12 @@ from crnn.registry import pick, suggest
 from crnn.tasks import TASKS
 from crnn.types import Seq
 
-FORMAT = 2
-READ = (1, 2)
-"""Formats that are read; the first knew one input, which had learned nothing."""
+FORMAT = 3
+READ = (1, 2, 3)
+"""Formats that are read; the first knew one input, which had learned nothing, the second no arrays of a task."""
 NAME = "bundle.safetensors"
+TASK = "task."
+"""What the names of a task's arrays begin with."""
 
 
 class Net(nn.Module):
@@ -82,6 +84,7 @@ class Bundle:
         state = {k: v.detach().cpu().contiguous() for k, v in self.net.state_dict().items()}
         if half:
             state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+        state |= {TASK + name: torch.from_numpy(array.copy()) for name, array in self.task.arrays().items()}
         with write_aside(path, "wb") as file:
             file.write(save(state, metadata={"crnn": json.dumps(self.description(), ensure_ascii=False)}))
 
@@ -206,13 +209,14 @@ def load(name: str | Path) -> Bundle:
             )
         task_name, task_values = split_name(values["task"])
         task_class = pick(task_name, TASKS, "task")
-        task = task_class.restore(fill(task_class.Settings, task_values, "task"), values["learned"])
+        arrays = {key.removeprefix(TASK): state.pop(key).numpy() for key in list(state) if key.startswith(TASK)}
+        task = task_class.restore(fill(task_class.Settings, task_values, "task"), {**values["learned"], **arrays})
         seen = values.get("seen", {})
         kind = restore_several(values["inputs"], seen) if "inputs" in values else restore(values["input"], seen)
         bundle = build(task, kind, values["encoder"], values.get("card"))
     except BundleError:
         raise
-    except (CrnnError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (CrnnError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise BundleError(
             f"has settings that cannot be used ({error})", expected="a bundle", do=foreign, file=path
         ) from error

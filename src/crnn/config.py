@@ -111,6 +111,20 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSettings:
+    """How texts are found."""
+
+    beam: Whole | None = None
+    """Prefixes that beam search keeps; 0 takes the best path. By default as the bundle says, and 30 with --lm."""
+    lm: str | None = None
+    """Language model of letters (ARPA, also .gz) beside the network, in the place of the bundle's."""
+    lm_weight: Strength | None = None
+    """Weight of the language model; crnn tune finds a good one."""
+    lm_bonus: float | None = None
+    """What is added for each letter, against the language model's taste for short texts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that determines a run, as values."""
 

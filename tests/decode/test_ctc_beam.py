@@ -104,7 +104,7 @@ def test_probabilities_sum_to_one_after_any_context() -> None:
 
 
 def test_kneser_ney_counts_contexts_not_occurrences() -> None:
-    """The word francisco is frequent behind one word only, so behind a new word it is rarer than a word of many contexts."""
+    """Behind a new word one that is frequent behind one word only is rarer than one of many contexts."""
     texts = [["san", "francisco"]] * 8 + [f"{a} cat".split() for a in ("the", "my", "a")] + [["new"]]
     model = ngram.train(texts, 2)
     assert model.log_prob("cat", ("new",)) > model.log_prob("francisco", ("new",))
@@ -202,6 +202,12 @@ def test_alignment_is_the_best_path_that_writes_the_text() -> None:
         assert path is not None and written(tuple(path.tolist())) == numbers
         assert log_probs[np.arange(6), path].sum() == pytest.approx(best)
         assert along(log_probs, path, stride=2.0, width=12.0).numbers == numbers
+
+
+def test_a_long_text_is_aligned() -> None:
+    numbers = tuple(1 + i % 3 for i in range(200))
+    path = align(drawn(np.random.default_rng(5), 500, 4, 1.0), numbers)
+    assert path is not None and written(tuple(path.tolist())) == numbers
 
 
 def test_too_few_steps_have_no_alignment() -> None:

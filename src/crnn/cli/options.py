@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from crnn import config
-from crnn.config import DataSettings, Precision, Recipe, TrainSettings, as_dict, assign, documented, fill
+from crnn.config import DataSettings, Precision, ReadSettings, Recipe, TrainSettings, as_dict, assign, documented, fill
 from crnn.errors import CrnnError, SettingsError
 from crnn.registry import suggest
 
@@ -32,6 +32,7 @@ def options_of(cls: type, skip: tuple[str, ...] = ()) -> Any:
 
 TrainOptions = options_of(TrainSettings)
 DataOptions = options_of(DataSettings, skip=("train",))
+ReadOptions = options_of(ReadSettings)
 
 Data = Annotated[str | None, Parameter(help="Folder or table to learn from, in any known format.")]
 Model = Annotated[str | None, Parameter(help="Encoder: see crnn models.")]
@@ -46,6 +47,8 @@ Group = Annotated[
     str | None, Parameter(help="What must not be in two parts: a column, or a pattern found in the files' names.")
 ]
 Answer = Annotated[str | None, Parameter(help="Column of a table that holds the answer.")]
+
+BEAM = 30  # prefixes, where a language model is given and nobody says how many
 
 BatchSize = Annotated[int, Parameter(help="Samples in a batch.")]
 Arithmetic = Annotated[Precision, Parameter(help="Number format of the arithmetic.")]
@@ -77,6 +80,24 @@ def recipe_of(
 
 def _given(options: Any) -> dict[str, Any]:
     return {} if options is None else {k: v for k, v in dataclasses.asdict(options).items() if v is not None}
+
+
+def read_as_told(predictor: Any, options: Any) -> None:
+    """Let ``predictor`` find texts as the ``ReadOptions`` say."""
+    given = _given(options)
+    if not given:
+        return
+    task = predictor.task
+    if not hasattr(task, "with_reading"):
+        name = next(iter(given)).replace("_", "-")
+        raise SettingsError(f"--{name} is given", expected=f"no such option for {task.name}", do="Leave it out.")
+    names = {"beam": "beam", "lm_weight": "weight", "lm_bonus": "bonus"}
+    values = {names[key]: value for key, value in given.items() if key in names}
+    if "lm" in given:
+        from crnn.decode.ngram import read_arpa
+
+        values = {"beam": task.reading.beam or BEAM, **values, "model": read_arpa(given["lm"])}
+    predictor.bundle.task = predictor.task = task.with_reading(dataclasses.replace(task.reading, **values))
 
 
 def say_left_out(console: Console, errors: Sequence[CrnnError], most: int) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from crnn.cli.options import Arithmetic, BatchSize, Format, Threads, say_left_out
+from crnn.cli.options import Arithmetic, BatchSize, Format, ReadOptions, Threads, read_as_told, say_left_out
 from crnn.cli.options import threads as use_threads
 
 
@@ -34,6 +34,7 @@ def predict(
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
     threads: Threads = 0,
+    reading: ReadOptions = None,  # type: ignore[valid-type]
 ) -> int:
     """Answer for files: pictures, recordings, folders of them, tables, PAGE and ALTO pages.
 
@@ -48,6 +49,7 @@ def predict(
     use_threads(threads)
     console = Console(stderr=True)
     predictor = Predictor(bundle, precision=precision, batch_size=batch_size)
+    read_as_told(predictor, reading)
     job = _Job(sources, format, asked(predictor))
     answers = job.answers(predictor)
     if out is not None and out.suffix:

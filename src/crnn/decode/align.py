@@ -42,5 +42,5 @@ def align(log_probs: np.ndarray, numbers: Sequence[int]) -> np.ndarray | None:
     path = np.zeros(time, np.int64)
     for t in range(time - 1, -1, -1):
         path[t] = states[place]
-        place -= back[t, place]
+        place -= int(back[t, place])
     return path

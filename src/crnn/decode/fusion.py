@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -45,20 +46,21 @@ class Table:
         self.next: np.ndarray = np.zeros((64, outputs), np.int32)
         self.place: np.ndarray = np.full(64, -1, np.int32)
         self.count = 0
+        self.lock = Lock()  # a reader's threads share its language model
 
     def rows(self, states: np.ndarray, fill: Fill) -> tuple[np.ndarray, np.ndarray]:
-        if states.size and states.max() >= len(self.place):
-            self.place = np.concatenate((self.place, np.full(int(states.max()) + 1, -1, np.int32)))
-        place = self.place[states]
-        if (place < 0).any():
-            for state in np.unique(states[place < 0]).tolist():
+        """The rows of ``states``, those that are new made by ``fill``."""
+        with self.lock:
+            if states.size and states.max() >= len(self.place):
+                self.place = np.concatenate((self.place, np.full(int(states.max()) + 1, -1, np.int32)))
+            for state in np.unique(states[self.place[states] < 0]).tolist():
                 if self.count == len(self.scores):
                     self.scores, self.next = (np.concatenate((a, np.zeros_like(a))) for a in (self.scores, self.next))
                 self.scores[self.count], self.next[self.count] = fill(state)
                 self.place[state] = self.count
                 self.count += 1
             place = self.place[states]
-        return self.scores[place], self.next[place]
+            return self.scores[place], self.next[place]
 
 
 class LetterModel:

@@ -13,13 +13,14 @@ from crnn.data.formats import Answer
 from crnn.errors import CrnnError
 from crnn.findings import Doubts, Seen
 from crnn.tasks._common import cell, columns_of
+from crnn.tasks._reading import Reading
 from crnn.tasks.classify import Classify
 from crnn.tasks.regress import Regress
 from crnn.tasks.tag import Tag
 from crnn.tasks.transcribe import Transcribe
 from crnn.types import Batch, Prediction, Sample
 
-__all__ = ["TASKS", "Task", "cell", "columns_of"]
+__all__ = ["TASKS", "Reading", "Task", "cell", "columns_of"]
 
 TASKS: dict[str, Any] = {"transcribe": Transcribe, "classify": Classify, "regress": Regress, "tag": Tag}
 
@@ -28,8 +29,8 @@ class Task(Protocol):
     """Everything that differs from task to task; training, testing and serving ask nothing else.
 
     Built by ``Class.learn(settings, samples)`` from the training part, by ``Class.restore(settings, learned)`` from
-    what ``learned()`` gave, or by ``Class.blank(settings, outputs)`` for a network without data. Scores are asked of
-    pairs ``(truth, prediction)``. ``tasks._common.Common`` answers what most tasks answer alike.
+    what ``learned()`` and ``arrays()`` gave, or by ``Class.blank(settings, outputs)`` for a network without data.
+    Scores are asked of pairs ``(truth, prediction)``. ``tasks._common.Common`` answers what most tasks answer alike.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Task(Protocol):
     settings: Any
 
     def learned(self) -> dict[str, Any]: ...
+    def arrays(self) -> dict[str, np.ndarray]: ...
     def facts(self) -> dict[str, str]: ...
     def extend(self, samples: Sequence[Sample]) -> Task: ...
     def settle(self, pairs: Sequence[tuple[Any, Prediction]]) -> Task: ...
@@ -73,6 +75,7 @@ class Task(Protocol):
     ) -> dict[str, float]: ...
     def row(self, truth: Any, prediction: Prediction) -> dict[str, Any]: ...
     def details(self, pairs: Sequence[tuple[Any, Prediction]]) -> dict[str, Any]: ...
+    def by_label(self, pairs: Sequence[tuple[Any, Prediction]]) -> Mapping[Any, float]: ...
     def diagnose(self, pairs: Sequence[tuple[Any, Prediction]]) -> str | None: ...
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]: ...
     def say(self, figures: Mapping[str, float]) -> str: ...

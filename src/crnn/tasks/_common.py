@@ -32,6 +32,10 @@ class Common:
         """The task as it goes into the bundle, with what the validation part says of it: nothing."""
         return self
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was learned and is too large for plain values, by name."""
+        return {}
+
     def facts(self) -> dict[str, str]:
         """What was learned, in words for ``crnn show``."""
         return {}
@@ -39,6 +43,10 @@ class Common:
     def along(self, y: Any, steps: int, scale: float) -> np.ndarray:
         """Labels of single steps; only tasks that are ``aligned`` are asked."""
         raise NotImplementedError
+
+    def by_label(self, pairs: Sequence[tuple[Any, Prediction]]) -> dict[Any, float]:
+        """How well each label is answered, from 0 to 1; nothing where there are no labels."""
+        return {}
 
     def word(self, value: Any) -> str:
         """A value for people, in a few letters."""

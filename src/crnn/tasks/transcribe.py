@@ -11,17 +11,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crnn.decode.ctc_greedy import greedy
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Seen
 from crnn.metrics import text as text_metrics
 from crnn.tasks import _text_doubts
 from crnn.tasks._common import Common, write_rows
 from crnn.tasks._line_html import NOTE, line_html
+from crnn.tasks._reading import BEST_PATH, Reader, Reading
 from crnn.text import BLANK, Alphabet, Direction, Unicode, steps_needed
 from crnn.types import Batch, Part, Prediction, Sample, Seq
 
@@ -45,7 +46,7 @@ def _alphabet(settings: Transcribe.Settings, letters: Iterable[str]) -> Alphabet
 
 
 class Transcribe(Common):
-    """Text for each sample; knows the alphabet."""
+    """Text for each sample; knows the alphabet, and by which ``reading`` texts are found."""
 
     name = "transcribe"
     answer = "text"
@@ -63,8 +64,9 @@ class Transcribe(Common):
         alike: Mapping[str, str] = field(default_factory=dict)
         """Letters to be written as others that look the same, where transcribers mixed them."""
 
-    def __init__(self, settings: Settings, alphabet: Alphabet) -> None:
-        self.settings, self.alphabet = settings, alphabet
+    def __init__(self, settings: Settings, alphabet: Alphabet, reading: Reading = BEST_PATH) -> None:
+        self.settings, self.alphabet, self.reading = settings, alphabet, reading
+        self._reader = Reader(reading, alphabet.letters)
 
     # what is learned from the training part, and kept in the bundle
 
@@ -83,14 +85,31 @@ class Transcribe(Common):
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Transcribe:
-        return cls(settings, _alphabet(settings, learned["letters"]))
+        return cls(
+            settings, _alphabet(settings, learned["letters"]), Reading.restore(learned.get("reading", {}), learned)
+        )
 
     def learned(self) -> dict[str, Any]:
-        return {"letters": "".join(self.alphabet.letters)}
+        reading = self.reading.learned()
+        return {"letters": "".join(self.alphabet.letters), **({"reading": reading} if reading else {})}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return self.reading.arrays()
+
+    def with_reading(self, reading: Reading) -> Transcribe:
+        """This task with another way to find texts. Raises ``SettingsError`` for a language model beside texts from
+        right to left, ``DataError`` for one that knows none of the letters."""
+        if reading.model is not None and self.alphabet.direction == "rtl":
+            given = "a language model is given for texts that are read from right to left"
+            raise SettingsError(given, expected="a reader from left to right", do="Read without it: --beam 0")
+        task = Transcribe(self.settings, self.alphabet, reading)
+        if reading.beam:
+            _ = task._reader.search  # which says whether the model fits
+        return task
 
     def facts(self) -> dict[str, str]:
         a = self.alphabet
-        return {"alphabet": f"{len(a):,} letters, {a.unicode}, {a.direction}"}
+        return {"alphabet": f"{len(a):,} letters, {a.unicode}, {a.direction}", "decoding": str(self.reading)}
 
     def extend(self, samples: Sequence[Sample]) -> Transcribe:
         """This task with the new letters of ``samples``, for fine-tuning."""
@@ -159,17 +178,19 @@ class Transcribe(Common):
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
         """One reading for each sample; parts are letters, their places in columns of the input."""
-        y, lengths = net(batch.inputs)
-        stride = net.encoder.levels[-1].stride
-        array, steps, widths = y.cpu().numpy(), lengths.tolist(), batch.inputs.lengths.tolist()
-        return [
-            self.read(id, row[:t], stride=stride, width=w)
-            for id, row, t, w in zip(batch.ids, array, steps, widths, strict=True)
-        ]
+        return [self.read(id, *said) for id, said in zip(batch.ids, self.said(net, batch), strict=True)]
 
-    def read(self, id: str, log_probs: Any, *, stride: float, width: float) -> Prediction:
-        """The reading of one sample's log-probabilities ``(time, outputs)``, numpy."""
-        decoded = greedy(log_probs, stride=stride, width=width)
+    def said(self, net: Any, batch: Batch) -> list[tuple[np.ndarray, float, float]]:
+        """What the network says of each sample: log-probabilities ``(time, outputs)``, and columns of the input, for
+        each step and in all."""
+        y, lengths = net(batch.inputs)
+        stride = float(net.encoder.levels[-1].stride)
+        array, steps, widths = y.cpu().numpy(), lengths.tolist(), batch.inputs.lengths.tolist()
+        return [(row[:t], stride, float(w)) for row, t, w in zip(array, steps, widths, strict=True)]
+
+    def read(self, id: str, log_probs: np.ndarray, stride: float, width: float) -> Prediction:
+        """The reading of what the network said of one sample."""
+        decoded = self._reader(log_probs, stride=stride, width=width)
         parts = tuple(
             Part(self.alphabet.letters[n - 1], start, stop, score)
             for n, (start, stop), score in zip(decoded.numbers, decoded.spans, decoded.scores, strict=True)

@@ -1,0 +1,122 @@
+"""``crnn lm train`` and ``crnn tune``: language models of letters, and readers that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from crnn.cli.options import BEAM, Format, Threads, say_left_out
+from crnn.cli.options import threads as use_threads
+from crnn.errors import CrnnError, DataError, SettingsError
+
+HELD_OUT = 20  # of so many texts one is kept to see how surprising new texts are
+
+lm = App(name="lm", help="Language models.", help_format="plaintext")
+
+
+@lm.command
+def train(
+    texts: Annotated[
+        list[str], Parameter(help="Files of plain text (.txt), or data with transcriptions, whose training part it is.")
+    ],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="ARPA file to write: NAME.arpa, or .arpa.gz, which is a tenth as large.")],
+    order: Annotated[int, Parameter(help="Longest n-gram, in letters.")] = 6,
+    format: Format = "auto",
+) -> None:
+    """Count a language model of letters (modified Kneser-Ney) and write it as ARPA.
+
+    crnn lm train texts.txt --out french.arpa.gz
+    crnn lm train lines/ --order 8 --out lines.arpa.gz
+    """
+    from crnn.decode.ngram import train as count
+    from crnn.decode.ngram import write_arpa
+    from crnn.text import normalise
+
+    if not out.name.endswith((".arpa", ".arpa.gz")):
+        raise SettingsError(f"the file {out.name!r}", expected="a name in .arpa or .arpa.gz", do="Rename it.")
+    lines = [line for text in texts for line in (normalise(t, "NFC") for t in _lines(text, format)) if line]
+    if not lines:
+        raise DataError("there is no text", expected="a line at least", do="Name a file with text.", file=texts[0])
+    console = Console(stderr=True)
+    new = lines[::HELD_OUT] if len(lines) >= 2 * HELD_OUT else []
+    if new:
+        known = count((line for i, line in enumerate(lines) if i % HELD_OUT), order)
+        said = f"perplexity {known.perplexity(new):.2f} a letter on {len(new):,} texts held out for this figure"
+        console.print(said, highlight=False)
+    model = count(lines, order)
+    write_arpa(model, out)
+    console.print(f"{len(model):,} n-grams of {len(lines):,} texts: {out}", highlight=False, soft_wrap=True)
+
+
+def tune(
+    bundle: Annotated[str, Parameter(help="A run folder, a .safetensors file or zoo:NAME.")],
+    data: Annotated[str, Parameter(help="Lines with their texts that the bundle did not learn from.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Bundle to write, with the language model in it.")],
+    lm: Annotated[Path | None, Parameter(help="Language model of letters (ARPA). [default: the bundle's]")] = None,
+    beam: Annotated[int, Parameter(help="Prefixes that the search keeps.")] = BEAM,
+    split: Annotated[str, Parameter(help="Part of the data to choose by, where it has parts.")] = "valid",
+    format: Format = "auto",
+    threads: Threads = 0,
+) -> None:
+    """Choose weight and bonus of a language model by the error on a validation part, and put it into the bundle.
+
+    crnn tune runs/mine lines/ --lm french.arpa.gz --out runs/mine/tuned.safetensors
+    """
+    from crnn.data.formats import open_data
+    from crnn.decode.ngram import read_arpa
+    from crnn.deploy.predict import Predictor
+    from crnn.tasks import Reading
+    from crnn.train.prepare import asked
+    from crnn.train.tune import tune as run
+
+    use_threads(threads)
+    console = Console(stderr=True)
+    predictor = Predictor(bundle)
+    left_out: list[CrnnError] = []
+    samples = open_data(data, format, left_out, asked=asked(predictor))
+    part = [s for s in samples if s.split == split] or [s for s in samples if s.split is None]
+    say_left_out(console, left_out, most=5)
+    own = getattr(predictor.task, "reading", None)
+    model = read_arpa(lm) if lm is not None else own.model if own is not None else None
+    if model is None:
+        raise SettingsError(
+            "no language model is given", expected="an ARPA file", do="Make one: crnn lm train", file=bundle
+        )
+
+    def say(tried: object) -> None:
+        reading, figures = tried.reading, tried.figures  # type: ignore[attr-defined]
+        told = f"weight {reading.weight:g}  bonus {reading.bonus:g}  {predictor.task.say(figures)}"
+        console.print(told, highlight=False)
+
+    best = run(predictor, part, Reading(beam=beam, model=model), tried=say)
+    task = predictor.task.with_reading(best.reading)
+    # folded for prediction, the network is not what was trained: the bundle is read again
+    from crnn.bundle import load
+
+    replace(load(bundle), task=task).save(out)
+    console.print(f"best: {best.reading}\nbundle: {out}", highlight=False, soft_wrap=True)
+
+
+def _lines(source: str, format: str) -> Iterator[str]:
+    """The lines of a text file, or the transcriptions of the training part of a data set."""
+    if source.lower().endswith(".txt"):
+        try:
+            yield from Path(source).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            do = "Check the path, or save it as UTF-8."
+            raise DataError(f"cannot be read ({error})", expected="text in UTF-8", do=do, file=source) from error
+        return
+    from crnn.data.formats import open_data
+
+    for sample in open_data(source, format, []):
+        if sample.split in (None, "train") and isinstance(sample.y, str):
+            yield sample.y

@@ -1,0 +1,135 @@
+"""A reader with a language model: kept in the bundle, tuned on a validation part, told on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crnn.bundle import load
+from crnn.cli import main
+from crnn.decode import ngram
+from crnn.decode.ctc_greedy import greedy
+from crnn.deploy.predict import Predictor
+from crnn.errors import DataError, SettingsError
+from crnn.tasks import Reading
+from crnn.tasks.transcribe import Transcribe
+from crnn.text import Alphabet
+from crnn.train.tune import tune
+
+LETTERS = ("a", "b", "c")
+MODEL = ngram.train(["abc", "abcabc", "cabc"], 3)
+
+
+def reader(reading: Reading, direction: Any = "ltr") -> Transcribe:
+    settings = Transcribe.Settings(direction=direction)
+    return Transcribe(settings, Alphabet(LETTERS, direction=direction)).with_reading(reading)
+
+
+def unsure() -> np.ndarray:
+    """A network that reads "abb" where "abc" stands, and hardly prefers it."""
+    rows = [[0.1, 0.8, 0.05, 0.05], [0.9, 0.04, 0.03, 0.03], [0.1, 0.05, 0.8, 0.05], [0.9, 0.04, 0.03, 0.03]]
+    return np.log([*rows, [0.1, 0.05, 0.45, 0.4]])
+
+
+def test_a_language_model_decides_where_the_network_hardly_does() -> None:
+    plain = reader(Reading()).read("x", unsure(), 4.0, 20.0)
+    told = reader(Reading(beam=10, model=MODEL)).read("x", unsure(), 4.0, 20.0)
+    assert plain.value == "abb" and told.value == "abc"
+    assert [part.value for part in told.parts] == ["a", "b", "c"]
+    # places and scores are those of the letters that are there, so the doubtful one is the least sure
+    assert [part.score for part in told.parts] == pytest.approx([0.8, 0.8, 0.4])
+    assert told.parts[0].start == 0.0 and told.parts[-1].stop == 20.0 and told.score < plain.score
+    starts = [part.start for part in told.parts]
+    assert starts == sorted(starts)
+
+
+def test_a_beam_alone_agrees_with_the_best_path_where_the_network_is_sure() -> None:
+    sure = np.log([[0.01, 0.97, 0.01, 0.01], [0.97, 0.01, 0.01, 0.01], [0.01, 0.01, 0.01, 0.97]])
+    told = reader(Reading(beam=10)).read("x", sure, 4.0, 12.0)
+    best = greedy(sure, stride=4.0, width=12.0)
+    assert told.score == pytest.approx(best.score) and [p.start for p in told.parts] == [s for s, _ in best.spans]
+
+
+def test_reading_from_right_to_left_refuses_a_model() -> None:
+    with pytest.raises(SettingsError, match="right to left"):
+        reader(Reading(beam=5, model=MODEL), direction="rtl")
+
+
+def test_a_model_of_other_letters_is_refused() -> None:
+    with pytest.raises(DataError, match="none of the network's letters"):
+        reader(Reading(beam=5, model=ngram.train(["яж"], 2)))
+
+
+@pytest.fixture
+def lines(tiny: Callable[..., Any], made: Callable[..., Path], tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A bundle that has learned nothing, lines, and a language model of their texts."""
+    folder = made("transcribe", "line")
+    bundle = tiny("crnn")
+    bundle.save(tmp_path / "plain.safetensors")
+    model = ngram.train(["".join(bundle.task.alphabet.letters)] * 2, 2)
+    ngram.write_arpa(model, tmp_path / "lm.arpa")
+    return tmp_path / "plain.safetensors", folder, tmp_path / "lm.arpa"
+
+
+def test_the_model_lies_in_the_bundle(lines: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    bundle = load(lines[0])
+    reading = Reading(beam=7, weight=0.5, bonus=0.25, model=ngram.read_arpa(lines[2]))
+    replace(bundle, task=bundle.task.with_reading(reading)).save(tmp_path / "told.safetensors")
+    again = load(tmp_path / "told.safetensors").task.reading
+    assert (again.beam, again.weight, again.bonus) == (7, 0.5, 0.25)
+    assert again.model.grams.keys() == reading.model.grams.keys()  # type: ignore[union-attr]
+    assert "2-gram" in load(tmp_path / "told.safetensors").task.facts()["decoding"]
+    assert load(lines[0]).task.reading == Reading()
+
+
+def test_tuning_takes_the_least_error_of_all_that_it_tried(
+    lines: tuple[Path, Path, Path], samples: Callable[..., Any]
+) -> None:
+    tried: list[Any] = []
+    best = tune(
+        Predictor(lines[0]),
+        samples("transcribe", "line"),
+        Reading(beam=5, model=ngram.read_arpa(lines[2])),
+        tried=tried.append,
+    )
+    assert best.figures["cer"] == min(t.figures["cer"] for t in tried)
+    assert len({(t.reading.weight, t.reading.bonus) for t in tried}) == len(tried) >= 9
+
+
+def test_commands(lines: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle, folder, _ = map(str, lines)
+    (tmp_path / "texts.txt").write_text("abc\n" * 50 + "cab\n", encoding="utf-8")
+    arpa, told = str(tmp_path / "made.arpa.gz"), str(tmp_path / "told.safetensors")
+
+    def run(*arguments: str) -> int:
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        return int(end.value.code or 0)
+
+    assert run("lm", "train", folder, "--order", "3", "--out", arpa) == 0
+    assert run("lm", "train", str(tmp_path / "texts.txt"), "--order", "3", "--out", str(tmp_path / "t.arpa")) == 0
+    assert "perplexity" in capsys.readouterr().err
+    assert run("tune", bundle, folder, "--lm", arpa, "--beam", "4", "--split", "train", "--out", told) == 0
+    assert "best: beam 4, 3-gram of letters" in capsys.readouterr().err
+    assert run("test", told, folder) == 0
+    assert run("test", told, folder, "--beam", "0") == 0
+    capsys.readouterr()
+    assert run("lm", "train", str(tmp_path / "nothing.txt"), "--out", arpa) == 2
+    assert run("lm", "train", folder, "--out", "model.txt") == 2
+    assert run("tune", bundle, folder, "--out", told) == 2
+    said = capsys.readouterr().err
+    assert all(words in said for words in ("nothing.txt", "name in .arpa", "no language model is given"))
+
+
+def test_options_of_readers_are_refused_by_other_tasks(
+    tiny: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny("cascade", "classify", "picture").save(tmp_path / "pictures.safetensors")
+    with pytest.raises(SystemExit):
+        main(["predict", str(tmp_path / "pictures.safetensors"), "x.png", "--beam", "3"])
+    assert "--beam is given; expected no such option for classify" in capsys.readouterr().err
