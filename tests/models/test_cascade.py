@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from crnn.errors import SettingsError
 from crnn.models.cascade import Cascade
 from crnn.types import InputSpec, Seq
 
@@ -61,3 +62,8 @@ def test_what_is_left_of_space_becomes_features_or_its_mean() -> None:
 def test_cells_layers_and_directions(cell: str) -> None:
     net = small(SPECS["series"], cell=cell, layers=2, bidirectional=False)
     assert net(inputs(SPECS["series"])).last.x.shape == (2, 3, 5)
+
+
+def test_an_even_kernel_is_refused() -> None:
+    with pytest.raises(SettingsError, match="kernel is 4; expected an odd number"):
+        small(SPECS["series"], kernel=4)

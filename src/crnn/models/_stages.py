@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from crnn.layers import ConvBlock, MaxPool, at_least
 from crnn.models._chain import Chain
+from crnn.models._checks import check_odd
 
 TIME = {"line": (2, 2, 1), "sentence": (1,), "film": (1,)}
 """Steps that each stage joins, by kind of input, where the settings do not say; ``(2,)`` for any other."""
@@ -29,6 +30,7 @@ class Stages(Chain):
 
     A stage is ``blocks`` convolutions with as many maps as ``channels`` says, and a pool that joins as many steps as
     ``joins`` says and halves space. What is left of space becomes features, or its mean does (``join``).
+    Raises ``SettingsError`` for an even ``kernel``, with which every convolution would add a step.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Stages(Chain):
         kernel: int,
         join: Join,
     ) -> None:
+        check_odd(kernel)
         stages: list[nn.Module] = []
         space = tuple(space)
         for maps, steps in zip(channels, joins, strict=True):

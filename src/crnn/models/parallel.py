@@ -16,7 +16,6 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from crnn.config import Count, Share
-from crnn.errors import SettingsError
 from crnn.layers import FUSIONS, ConvBlock, Fusion, Recurrent, TimeDropout, TimeMean, at_least
 from crnn.models._flat import Flat
 from crnn.models._front import Front
@@ -70,8 +69,6 @@ class Parallel(nn.Module):
     def __init__(self, spec: InputSpec | Mapping[str, InputSpec], settings: Settings = Settings()) -> None:
         super().__init__()
         s = settings
-        if s.kernel % 2 == 0:
-            raise SettingsError(f"encoder.kernel is {s.kernel}", expected="an odd number", do="Take the next one.")
         self.names = tuple(spec) if isinstance(spec, Mapping) else ()
         specs = tuple(spec.values()) if isinstance(spec, Mapping) else (spec,)
         self.apart = len(specs) > 1
