@@ -22,7 +22,7 @@ from crnn.types import Sample
 soundfile = pytest.importorskip("soundfile")
 RATE = 8000
 CASES = json.loads((Path(__file__).parent / "librosa.json").read_text())
-OFF: dict[str, Any] = {"shift": 0.0, "turn": 0.0, "speed": 0.0, "pitch": 0.0, "gain": 0.0, "noise": 0.0}
+OFF: dict[str, Any] = {"shift": 0.0, "cut": 0.0, "turn": 0.0, "speed": 0.0, "pitch": 0.0, "gain": 0.0, "noise": 0.0}
 OFF |= {"filter": 0.0, "frequency_masks": 0, "time_masks": 0}
 
 
@@ -350,7 +350,7 @@ def test_nothing_is_varied_where_all_is_off() -> None:
                 assert np.array_equal(made.vary(x, None, augment, np.random.default_rng(seed))[0], x)
 
 
-STRENGTHS = {"shift": 0.2, "turn": 1.0, "speed": 0.2, "pitch": 3.0, "gain": 6.0, "noise": 1.0}
+STRENGTHS = {"shift": 0.2, "cut": 0.2, "turn": 1.0, "speed": 0.2, "pitch": 3.0, "gain": 6.0, "noise": 1.0}
 STRENGTHS |= {"filter": 6.0, "frequency_masks": 2, "time_masks": 2}
 
 
@@ -395,6 +395,16 @@ def test_a_longer_throat_lowers_all_frequencies_by_one_factor() -> None:
         assert abs(low - 0.3 * high) < 0.6 and abs(middle - 0.5 * high) < 0.6
 
 
+def test_three_views_are_the_sound_and_its_spectrum_moved() -> None:
+    made = kind(mels=20, views=2.0)
+    x = made.decode(tone(1.0, 2000.0))
+    views = made.views(x)
+    assert len(views) == made.view_count == 3 and views[0] is x
+    peak = int(x.mean(0).argmax())
+    assert [int(v.mean(0).argmax()) for v in views] == [peak, peak - 2, peak + 2]
+    assert kind(features="raw", views=2.0).view_count == kind().view_count == 1
+
+
 def test_a_filter_is_a_line_that_bends_a_few_times_and_the_same_all_the_time() -> None:
     made = kind(mels=40)
     x = made.decode(tone(1.0))
@@ -410,6 +420,18 @@ def test_a_range_makes_sounds_equally_loud_and_their_silence_equally_quiet() -> 
     loud, quiet = made.decode(x), made.decode(0.01 * x)
     assert loud.max() == 0 and loud.min() == -40
     assert np.allclose(loud, quiet, atol=1e-3)
+
+
+def test_what_is_cut_off_lies_at_the_ends() -> None:
+    made = kind(mels=20)
+    x = made.decode(tone(1.0) * np.linspace(0.1, 1, RATE, dtype=np.float32))
+    for seed in range(10):
+        y = made.vary(x, None, SoundAugment(**{**OFF, "cut": 0.3}), np.random.default_rng(seed))[0]
+        first = next(i for i in range(len(x)) if np.array_equal(x[i], y[0]))
+        assert np.array_equal(y, x[first : first + len(y)])
+        assert first <= 0.3 * len(x) and len(x) - first - len(y) <= 0.3 * len(x)
+    alone = made.vary(x[:1], None, SoundAugment(**{**OFF, "cut": 1.0}), np.random.default_rng(0))[0]
+    assert np.array_equal(alone, x[:1])
 
 
 def test_noise_lies_as_far_below_as_is_said() -> None:

@@ -20,7 +20,7 @@ from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._sound_files import SUFFIXES, check_length, checked, header_of, read_wave
 from crnn.data.inputs._sound_picture import spectrum_png, wave_png
 from crnn.data.inputs._spectra import cosines, fft_size, frame_count, log_mel, mel_filters, to_mel
-from crnn.data.inputs.sound_augment import SoundAugment, taken
+from crnn.data.inputs.sound_augment import SoundAugment, raised, taken
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.findings import Finding, Look
 from crnn.types import InputSpec, Sample
@@ -62,6 +62,9 @@ class Sound(Kind):
         """Decibels that count: the loudest moment of each sound is 0, and what lies further below it is as quiet; 0
         takes sounds as loud as they are. Microphones differ less then, but a sound must have ended to be heard (not of
         a raw waveform)."""
+        views: Strength = 0.0
+        """Mel bands by which the spectrum is moved up and down for two more views of each sound that is answered, as of
+        other throats; the three answers are averaged. 0 takes the sound alone (as does a raw waveform)."""
         longest: Strength = 600.0
         """Most seconds; longer sounds are refused."""
 
@@ -157,6 +160,15 @@ class Sound(Kind):
             x = x @ self.cosines
         x = (x / self.deviation).astype(np.float32)
         return x if self.raw else x[:, None, :]  # (time, mels) -> (time, channels, mels)
+
+    @property
+    def view_count(self) -> int:
+        return 3 if self.settings.views and not self.raw else 1
+
+    def views(self, x: np.ndarray) -> Sequence[np.ndarray]:
+        if self.view_count == 1:
+            return [x]
+        return [x, *(raised(x, bands, self.knee) for bands in (-self.settings.views, self.settings.views))]
 
     def look(self, source: Source) -> Look:
         wave = self._wave(source)

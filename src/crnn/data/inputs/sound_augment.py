@@ -23,6 +23,8 @@ class SoundAugment:
     """Share of sounds that are varied at all."""
     shift: Share = 0.1
     """Most time that is put before or behind the sound, as a share of its length, filled with its quietest moments."""
+    cut: Share = 0.0
+    """Most time that is cut off at each end, as a share of the length: words that were cut out too closely."""
     turn: Share = 0.0
     """Share of sounds that begin anywhere, what came before put behind: suits noises, not speech."""
     speed: Share = 0.1
@@ -52,6 +54,9 @@ class SoundAugment:
         """Where each step of the variant lies among ``count`` steps: real numbers; -1 is before and behind them."""
         factor = 1 + rng.uniform(-self.speed, self.speed)
         order = np.clip(np.arange(max(1, round(count / factor))) * factor, 0, count - 1)
+        if self.cut:
+            first, last = (int(rng.uniform(0, self.cut) * len(order)) for _ in range(2))
+            order = order[first : max(first + 1, len(order) - last)]
         if rng.random() < self.turn:
             order = np.roll(order, int(rng.integers(len(order))))
         gap = int(rng.integers(0, int(self.shift * len(order)) + 1))
@@ -61,7 +66,7 @@ class SoundAugment:
     def bands(self, x: np.ndarray, mean: np.ndarray, rng: np.random.Generator, *, knee: int = 0) -> np.ndarray:
         """``x`` ``(time, mels)`` in decibels, varied; what is blotted out is ``mean`` ``(mels,)``. The mel scale is
         straight up to the band ``knee`` and a logarithm from there on."""
-        x = _shifted(x, rng.uniform(-self.pitch, self.pitch), knee) + np.float32(rng.uniform(-self.gain, self.gain))
+        x = raised(x, rng.uniform(-self.pitch, self.pitch), knee) + np.float32(rng.uniform(-self.gain, self.gain))
         if self.filter:
             x = x + _response(x.shape[1], self.filter, rng)
         if rng.random() < self.noise:
@@ -106,7 +111,7 @@ def taken(x: np.ndarray, order: np.ndarray) -> np.ndarray:
     return y
 
 
-def _shifted(x: np.ndarray, bands: float, knee: int) -> np.ndarray:
+def raised(x: np.ndarray, bands: float, knee: int) -> np.ndarray:
     """All frequencies raised by one factor: the spectrum moved up by so many bands, below ``knee`` by as many fewer as
     it lies lower; the outermost are repeated."""
     if not bands:
