@@ -8,14 +8,13 @@ and Ordonez & Roggen (2016, DeepConvLSTM) for sensors; sizes are ours.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
 from crnn.config import Count, Share, Whole
 from crnn.layers import Recurrent, TimeDropout
 from crnn.models._front import Front
-from crnn.models._stages import Join, Stages, joins_for
+from crnn.models._stages import Stages, StageSettings
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -26,28 +25,11 @@ class Cascade(nn.Module):
     accepts = ("picture", "series", "line", "sound", "film", "sentence")
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Settings:
-        channels: tuple[Count, ...] = (32, 64, 128)
-        """Feature maps of each stage."""
-        blocks: Count = 2
-        """Convolutions in each stage, each with batch normalisation and ReLU."""
-        kernel: Count = 3
-        """Side of the convolutions, in time and in each axis of space; an odd number."""
-        pool: tuple[Count, ...] = ()
-        """Steps of time that each stage joins (one number holds for all stages); none chooses by the kind of input.
-        Space is halved by each stage."""
-        join: Join = "auto"
-        """What is left of space becomes features, or its mean does; auto flattens up to 4096 features."""
-        embedding: Count = 128
-        """Size of a word's vector, for sentences."""
-        cell: Literal["lstm", "gru", "rnn"] = "lstm"
-        """Recurrent cell."""
+    class Settings(StageSettings):
         hidden: Count = 128
         """Units of the recurrence in each direction."""
         layers: Whole = 1
         """Recurrent layers; 0 leaves the recurrence out."""
-        bidirectional: bool = True
-        """Whether the recurrence runs in both directions."""
         dropout: Share = 0.2
         """Share of features dropped before each recurrent layer and the head, in training."""
 
@@ -55,15 +37,7 @@ class Cascade(nn.Module):
         super().__init__()
         s = settings
         self.front = Front(spec, s.embedding)
-        self.stages = Stages(
-            self.front.channels,
-            s.channels,
-            space=spec.space,
-            joins=joins_for(spec.kind, s.pool, len(s.channels)),
-            blocks=s.blocks,
-            kernel=s.kernel,
-            join=s.join,
-        )
+        self.stages = Stages(spec, self.front.channels, s)
         features = self.stages.features
         self.dropout = TimeDropout(s.dropout)
         self.recurrent = None

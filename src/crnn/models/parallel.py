@@ -19,7 +19,7 @@ from crnn.config import Count, Share
 from crnn.layers import FUSIONS, ConvBlock, Fusion, Recurrent, TimeDropout, TimeMean, at_least
 from crnn.models._flat import Flat
 from crnn.models._front import Front
-from crnn.models._stages import Join, Stages, joins_for
+from crnn.models._stages import Stages, StageSettings, joins_for
 from crnn.types import Features, InputSpec, Level, Seq
 
 KINDS = ("picture", "series", "sound", "film", "sentence", "line")
@@ -27,35 +27,19 @@ KINDS = ("picture", "series", "sound", "film", "sentence", "line")
 
 class Parallel(nn.Module):
     """``(batch, time, channels, *space)``, or two such by name, to features ``(batch, time / stride, width)`` of the
-    (first) input; what the fusion makes of two branches of one width is the width."""
+    (first) input; what the fusion makes of two branches of one width is the width. The recurrence joins as many steps
+    as all stages together, and of sentences each branch has vectors of its own."""
 
     accepts = KINDS
     branches = (KINDS, KINDS)
     fused = ("convolution", "recurrence")
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Settings:
-        channels: tuple[Count, ...] = (32, 64, 128)
-        """Feature maps of each stage of convolutions."""
-        blocks: Count = 2
-        """Convolutions in each stage, each with batch normalisation and ReLU."""
-        kernel: Count = 3
-        """Side of the convolutions, in time and in each axis of space; an odd number."""
-        pool: tuple[Count, ...] = ()
-        """Steps of time that each stage joins (one number holds for all stages); none chooses by the kind of input.
-        Space is halved by each stage. The recurrence joins as many as all stages together."""
-        join: Join = "auto"
-        """What is left of space becomes features, or its mean does; auto flattens up to 4096 features."""
-        embedding: Count = 128
-        """Size of a word's vector, for sentences; each branch has its own."""
-        cell: Literal["lstm", "gru", "rnn"] = "lstm"
-        """Recurrent cell."""
+    class Settings(StageSettings):
         hidden: Count = 128
         """Units of the recurrence in each direction; the branches are as wide as its output."""
         layers: Count = 1
         """Recurrent layers."""
-        bidirectional: bool = True
-        """Whether the recurrence runs in both directions."""
         fusion: Literal[
             "concat", "sum", "product", "concat_dense", "concat_pointwise", "gated", "attention", "bilinear"
         ] = "concat"
@@ -108,15 +92,7 @@ class _Convolution(nn.Module):
         super().__init__()
         s = settings
         self.front = Front(spec, s.embedding)
-        self.stages = Stages(
-            self.front.channels,
-            s.channels,
-            space=spec.space,
-            joins=joins_for(spec.kind, s.pool, len(s.channels)),
-            blocks=s.blocks,
-            kernel=s.kernel,
-            join=s.join,
-        )
+        self.stages = Stages(spec, self.front.channels, s)
 
     def forward(self, seq: Seq) -> tuple[Tensor, Tensor]:
         return self.stages(self.front(seq), seq.lengths)
@@ -130,7 +106,7 @@ class _Recurrence(nn.Module):
         super().__init__()
         s = settings
         self.flat = Flat(spec, s.embedding)
-        self.stride = prod(joins_for(spec.kind, s.pool, len(s.channels)))
+        self.stride = prod(joins_for(spec.kind, s))
         self.frame = ConvBlock(
             self.flat.features,
             s.hidden,
