@@ -16,3 +16,12 @@ def test_vectors_of_words_begin_small_so_that_what_is_learned_shows() -> None:
     assert float(front.words.weight.detach().std()) == pytest.approx(0.1, rel=0.05)
     y = front(Seq(torch.full((2, 3, 1), 7), torch.tensor([3, 1])))
     assert y.shape == (2, 3, 64) and y[1, 0].any() and not y[1, 1:].any()
+
+
+def test_a_word_is_its_vector_and_the_mean_of_its_known_ends() -> None:
+    front = Front(InputSpec("sentence", 3, vocabulary=9), 4)
+    assert front.words is not None
+    w = front.words.weight
+    y = front(Seq(torch.tensor([[[2, 5, 7], [1, 0, 8], [3, 0, 0]]]), torch.tensor([3])))
+    wanted = torch.stack([w[2] + (w[5] + w[7]) / 2, w[1] + w[8], w[3]])[None]
+    torch.testing.assert_close(y, wanted)

@@ -104,7 +104,7 @@ class _Path:
 
     def __init__(self, net: nn.Module, inputs: Mapping[str, Seq]) -> None:
         self.inputs = inputs
-        self.words = {name: seq.x[0, :, 0] for name, seq in inputs.items() if not seq.x.is_floating_point()}
+        self.words = {name: seq.x[0] for name, seq in inputs.items() if not seq.x.is_floating_point()}
         self.embeddings = [m for m in net.modules() if isinstance(m, nn.Embedding)] if self.words else []
 
     @contextmanager
@@ -125,7 +125,7 @@ class _Path:
 
         def hook(_: nn.Module, args: Any, output: Tensor) -> Tensor | None:
             ids = args[0]
-            name = next((n for n, w in self.words.items() if ids.dim() == 2 and torch.equal(ids[0], w)), None)
+            name = next((n for n, w in self.words.items() if torch.equal(ids[0], w)), None)
             return None if name is None else scaled(name, output.detach())
 
         handles = [embedding.register_forward_hook(hook) for embedding in self.embeddings]

@@ -12,13 +12,25 @@ BEGIN = 0.1
 that are rare keep chance vectors, and the network learns the training part by these."""
 
 
+class Words(nn.Embedding):
+    """``(batch, time, 1 + ends)`` numbers to vectors ``(batch, time, size)``: that of the word, and the mean of those
+    of its ends that are known (number 0 is none)."""
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        if numbers.shape[2] == 1:
+            return super().forward(numbers[:, :, 0])
+        vectors = super().forward(numbers)
+        known = (numbers[:, :, 1:, None] > 0).to(vectors.dtype)
+        return vectors[:, :, 0] + (vectors[:, :, 1:] * known).sum(2) / known.sum(2).clamp(min=1)
+
+
 class Front(nn.Module):
-    """``(batch, time, 1)`` numbers of a vocabulary to ``(batch, time, size)``; any other input as it is. ``channels``
-    is how many come out. Padding is zero."""
+    """``(batch, time, 1 + ends)`` numbers of a vocabulary to ``(batch, time, size)``; any other input as it is.
+    ``channels`` is how many come out. Padding is zero."""
 
     def __init__(self, spec: InputSpec, size: int) -> None:
         super().__init__()
-        self.words = nn.Embedding(spec.vocabulary, size) if spec.vocabulary else None
+        self.words = Words(spec.vocabulary, size) if spec.vocabulary else None
         if self.words is not None:
             nn.init.normal_(self.words.weight, std=BEGIN)
         self.channels = size if spec.vocabulary else spec.channels
@@ -26,4 +38,4 @@ class Front(nn.Module):
     def forward(self, seq: Seq) -> Tensor:
         if self.words is None:
             return seq.x
-        return zero_padding(self.words(seq.x[:, :, 0]), seq.lengths, axis=1)
+        return zero_padding(self.words(seq.x), seq.lengths, axis=1)

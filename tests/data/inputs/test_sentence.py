@@ -68,6 +68,20 @@ def test_frequent_words_come_first_and_rare_ones_are_unknown() -> None:
     assert learned(least=1).words[-1] == "bird" and learned(most=2).words == ("the", "a")
 
 
+def test_ends_of_words_are_learned_beside_them_so_that_unknown_words_are_not_all_one() -> None:
+    made = learned(["cats cat dogs", "cats cat dogs"], ends=(1, 3))
+    assert made.spec.channels == 5 and made.spec.vocabulary == 2 + len(made.words)
+    assert {"cat-", "c-", "-s"} <= set(made.words) and "-cat" not in made.words, "one word alone ends so"
+    known, unknown, strange = made.finish(made.decode("cats catch zzz"))
+    assert known[0] > 1 and unknown[0] == 1
+    assert unknown[1] == known[1] > 1 and unknown[3] == known[3] > 1 and unknown[2] == 0, "both begin with cat"
+    assert strange.tolist() == [1, 0, 0, 0, 0]
+    varied, _ = made.vary(made.decode("cats " * 50), None, SentenceAugment(dropout=0.5), np.random.default_rng(0))
+    assert {*varied[:, 0].tolist()} == {1, known[0]} and (varied[:, 1:] == known[1:]).all()
+    again = Sentence.restore(made.settings, json.loads(json.dumps(made.learned())))
+    assert again.spec == made.spec and np.array_equal(again.decode("catch"), made.decode("catch"))
+
+
 def test_nothing_but_the_training_part_is_learned_and_it_is_restored() -> None:
     made = learned()
     again = Sentence.restore(made.settings, json.loads(json.dumps(made.learned())))

@@ -1,7 +1,8 @@
 """Texts as numbers of words or letters; the vocabulary is that of the training part.
 
 A text is put in lower case and cut into words, numbers and signs; English contractions are two words (``do n't``,
-``it 's``), whether or not the text is already cut. Number 0 is padding, 1 a word that was not learned.
+``it 's``), whether or not the text is already cut. Number 0 is padding, 1 a word that was not learned. Beside a word's
+number may stand those of its beginnings and endings, 0 where one was not learned.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ MOST_BYTES = 10_000_000
 
 
 class Sentence(Kind):
-    """Reads, varies and numbers texts; ``decode`` gives int64 ``(time,)``, ``finish`` int64 ``(time, 1)``."""
+    """Reads, varies and numbers texts; ``decode`` and ``finish`` give int64 ``(time, 1 + ends)``."""
 
     Augment = SentenceAugment
     suffixes = frozenset({".txt"})
@@ -50,6 +51,9 @@ class Sentence(Kind):
         """Times that a word must stand in the training part to be learned; rarer ones are unknown."""
         most: Count = 50_000
         """Most words that are learned, the most frequent first."""
+        ends: tuple[Count, ...] = ()
+        """Lengths, in letters, of a word's beginnings and endings that are learned beside it, such as 3, 4 and 5: of an
+        unknown word they tell stem and form."""
         longest: Count = 5000
         """Most words (or letters) of a text; longer ones are refused."""
         cut: Whole = 0
@@ -61,7 +65,8 @@ class Sentence(Kind):
         self.words = tuple(words or ())
         self.number = {word: i for i, word in enumerate(self.words, FIRST)}
         self.unit = "words" if settings.unit == "word" else "letters"
-        self.spec = InputSpec("sentence", 1, vocabulary=FIRST + (settings.most if words is None else len(self.words)))
+        size = FIRST + (settings.most if words is None else len(self.words))
+        self.spec = InputSpec("sentence", 1 + 2 * len(settings.ends), vocabulary=size)
 
     @classmethod
     def reads(cls, source: Any) -> bool:
@@ -70,7 +75,7 @@ class Sentence(Kind):
     @classmethod
     def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
         """The vocabulary, most frequent words first. Raises ``DataError`` if nothing can be read."""
-        plain, counts = cls(settings, ()), Counter[str]()
+        plain, counts, ends = cls(settings, ()), Counter[str](), Counter[str]()
         errors: list[CrnnError] = []
         for sample in samples:
             try:
@@ -80,8 +85,9 @@ class Sentence(Kind):
         if not counts:
             do = "Run crnn check on the data."
             raise errors[0] if errors else DataError("holds no texts", expected="at least one", do=do)
-        known = sorted((w for w, n in counts.items() if n >= settings.least), key=lambda w: (-counts[w], w))
-        return cls(settings, known[: settings.most])
+        for word in counts:
+            ends.update(set(ends_of(word, settings.ends)))
+        return cls(settings, [*_frequent(counts, settings), *_frequent(ends, settings)])
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
@@ -100,7 +106,7 @@ class Sentence(Kind):
         return len(self._words(source))
 
     def decode(self, source: Source) -> np.ndarray:
-        return np.array([self.number.get(word, UNKNOWN) for word in self._words(source)], np.int64)
+        return np.array([self._numbers(word) for word in self._words(source)], np.int64)
 
     def vary(
         self, x: np.ndarray, y: np.ndarray | None, augment: SentenceAugment, rng: np.random.Generator
@@ -109,7 +115,7 @@ class Sentence(Kind):
         return (x if rng.random() > augment.share else augment(x, rng, UNKNOWN)), y
 
     def finish(self, x: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(x[:, None], np.int64)
+        return np.ascontiguousarray(x, np.int64)
 
     def look(self, source: Source) -> Look:
         words, found = self._words(source), []
@@ -126,6 +132,11 @@ class Sentence(Kind):
         words = self._words(source)
         known = [word in self.number or not self.words for word in words]
         return words_html(words, known, heat, between=" " if self.unit == "words" else "")
+
+    def _numbers(self, word: str) -> list[int]:
+        """Of the word and of its ends; 0 for an end that was not learned."""
+        ends = ends_of(word, self.settings.ends)
+        return [self.number.get(word, UNKNOWN), *(self.number.get(end, 0) for end in ends)]
 
     def _words(self, source: Source) -> list[str]:
         """The words (or letters). Raises ``DataError`` for none, or too many."""
@@ -154,6 +165,21 @@ def words_of(text: str, unit: Literal["word", "letter"] = "word") -> list[str]:
     """
     text = unicodedata.normalize("NFC", text).lower().replace("’", "'")
     return WORD.findall(text) if unit == "word" else list(" ".join(text.split()))
+
+
+def ends_of(word: str, lengths: Sequence[int]) -> list[str]:
+    """Beginning and ending of a word for each of ``lengths``; of a shorter word, all of it.
+
+    >>> ends_of("cats", (3, 5))
+    ['cat-', '-ats', 'cats-', '-cats']
+    """
+    return [end for n in lengths for end in (f"{word[:n]}-", f"-{word[-n:]}")]
+
+
+def _frequent(counts: Counter[str], settings: Sentence.Settings) -> list[str]:
+    """What is to be learned, the most frequent first."""
+    known = sorted((w for w, n in counts.items() if n >= settings.least), key=lambda w: (-counts[w], w))
+    return known[: settings.most]
 
 
 def _text(source: Source) -> str:
