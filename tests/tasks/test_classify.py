@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Seen
 from crnn.layers.pool import TimeAttention, TimeMax
+from crnn.tasks._charts import confusion_svg
 from crnn.tasks._labels import Labels
 from crnn.tasks._pooled import pooled
 from crnn.tasks._temperature import temperature
@@ -211,6 +212,7 @@ def test_the_report_has_charts_and_classes_and_escapes_what_strangers_wrote() ->
     assert "&lt;b&gt;" in confusion and "<b>" not in confusion and "beech taken for ash: 1 (100.0 %)" in confusion
     rows = {row["label"]: row for row in details["tables"][0][1]}
     assert rows["ash"]["precision"] == pytest.approx(1 / 3) and rows["beech"]["recall"] == 0
+    assert details["confused"] == "taken for"
     html = task().show(pairs[2][1], "<b>", "<img>")
     assert "&lt;b&gt;" in html and "<b>" not in html and "<img>" in html
     assert task().row(*pairs[1])["badness"] == pytest.approx(0.7)
@@ -223,3 +225,14 @@ def test_who_has_learned_nothing_is_told() -> None:
     assert task((1, 5, 1)).baselines([Sample("a", None, "beech"), Sample("b", None, "ash")]) == {
         "most frequent class": {"accuracy": 0.5, "balanced_accuracy": 0.5, "macro_f1": pytest.approx(1 / 3)}
     }
+
+
+def test_the_truth_is_shown_however_unlikely() -> None:
+    names = tuple(f"class {i}" for i in range(9))
+    many = Classify(Classify.Settings(), Labels(names, (1,) * 9))
+    parts = tuple(Part(name, 0.0, 1.0, 0.5 / (i + 1)) for i, name in enumerate(names))
+    html = many.show(Prediction("a", "class 0", 0.5, parts), "class 8")
+    assert "class 4" in html and "class 5" not in html and "class 8 ✓" in html and "5.6 %" in html
+    assert "class 8" not in many.show(Prediction("a", "class 0", 0.5, parts), None)
+    svg = confusion_svg(["door_wood_knock_that_creaks_1", "door_wood_knock_that_creaks_2"], np.eye(2, dtype=int))
+    assert "creaks_1" in svg and "creaks_2" in svg, "names that differ in their end stay apart"

@@ -90,6 +90,18 @@ def test_the_usual_error_is_kept_and_said() -> None:
     assert again.line(Prediction("a", 2.5, 1.0)) == "a\t2.5 ± 2"
     assert task.baselines([Sample("a", None, 1.0)])["always the mean"]["mae"] == 0.5
     assert "says 2 for every sample" in str(task.diagnose(pairs))
+    assert "truth: 5, off by 3" in task.show(pairs[1][1], 5.0) and "off" not in task.show(pairs[1][1], None)
+
+
+def test_the_report_of_numbers_has_a_cloud_for_each() -> None:
+    task = numbers((1.0, 100.0), (3.0, 300.0))
+    pairs = [((1.0, 100.0), Prediction("a", (1.5, 90.0), 1.0)), ((3.0, 300.0), Prediction("b", (3.0, 300.0), 1.0))]
+    details = task.details(pairs)
+    assert [title for title, _ in details["charts"]] == [f"Truth and answer of number {i}" for i in (1, 2)]
+    assert "<title>truth 1, answer 1.5</title>" in details["charts"][0][1]
+    assert set(task.score(pairs)) - {"mae_low", "mae_high"} <= set(details["figures"])
+    same = numbers(2.0, 2.0).details([(2.0, Prediction("a", 2.0, 1.0))])["charts"][0][1]
+    assert "nan" not in same, "of one number only"
 
 
 # tag
@@ -186,9 +198,23 @@ def test_what_is_written_and_said_of_events(tmp_path: Path) -> None:
     task.write([p], tmp_path / "e.jsonl")
     assert len(json.loads((tmp_path / "e.jsonl").read_text())["events"]) == 2
     html = task.show(p, (event("<b>", 0, 2),))
-    assert html.count("<rect") == 3 and "&lt;b&gt;" in html
+    assert (
+        html.count("border:2px solid") == 1 and html.count("% sure") == 2 and "&lt;b&gt;" in html and "<b>" not in html
+    )
     with pytest.raises(SettingsError):
         task.write([p], tmp_path / "e.txt")
+    assert "nothing was found, and nothing is there" in task.show(Prediction("y.wav", (), 0.9), ())
+
+
+def test_events_are_drawn_where_they_are_in_the_sample() -> None:
+    """The picture above them is the whole sample, so they stand in its length and not in that of the last event."""
+    task = tags((event("a", 0, 1), event("b", 1, 2)))
+    shares = np.array([[0.1, 0.0], [0.9, 0.0], [0.1, 0.0], [0.1, 0.0]])
+    html = task.show(Prediction("x", ("a",), 0.9, (event("a", 2, 4),), Track(shares, 2.0)), (event("a", 1, 3),))
+    assert "left:25.00%;width:25.00%" in html and "left:12.50%;width:25.00%" in html
+    assert 'points="125,100 125,90 375,10 625,90 875,90 875,100"' in html
+    both = task.show(Prediction("x", ("a", "b"), 0.9, (event("a", 0, 4), event("b", 1, 3))), None)
+    assert both.count("<p ") == 2, "labels at one time stand below each other"
 
 
 def test_problems_and_baselines_of_events() -> None:

@@ -228,7 +228,21 @@ def test_any_task_can_be_reported(tmp_path: Path) -> None:
     html = page(tmp_path / "r.html", Report(metrics))
     assert all(shown in html for shown in ("0.01234", "12,345", ">7<", "\N{EN DASH}", "There are none."))
     assert "<script" not in html and "confusions</h2>" not in html and "other answers</h2>" not in html
-    assert "Figures" in page(tmp_path / "r.html", Report({}))
+    bare = page(tmp_path / "r.html", Report({}), heading="Answers")
+    assert "Figures" not in bare and ">Answers</h2>" in bare and "worst first" not in bare
+
+
+def test_confused_labels_are_words_and_columns_are_named_for_people(tmp_path: Path) -> None:
+    long = "a label of a great many words that nobody would read to its end, if it had one"
+    rows = [{"label": "cat", "cer": 0.25, "count": 3}]
+    report = readings(1, confusions=[("cat", long, 2)], confused="taken for", tables=[("Labels", rows)])
+    html = page(tmp_path / "r.html", report)
+    assert '<ol class="confusions long">' in html and '<span class="soft">taken for</span>' in html
+    assert f"{long[:60]} …" in html and long not in html
+    assert f'class="number">{text.FIGURES["cer"][0]}</th>' in html
+    for confusions, wide in ([("cat", "dog", 1)], " words"), ([("a", "b", 1)], ""):
+        html = page(tmp_path / "r.html", readings(1, confusions=confusions))
+        assert f'<ol class="confusions{wide}">' in html
 
 
 def test_names_that_are_not_unicode_do_not_stop_a_report(tmp_path: Path) -> None:

@@ -13,7 +13,17 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from crnn.cli.options import Answer, Arithmetic, BatchSize, Format, Group, Threads, say_left_out
+from crnn.cli.options import (
+    Answer,
+    Arithmetic,
+    BatchSize,
+    Format,
+    Group,
+    ReadOptions,
+    Threads,
+    read_as_told,
+    say_left_out,
+)
 from crnn.cli.options import threads as use_threads
 from crnn.config import DataSettings
 from crnn.errors import CrnnError, DataError, SettingsError
@@ -32,6 +42,7 @@ def test(
     answer: Answer = None,
     json: Annotated[Path | None, Parameter(help="Write the figures as a results file.")] = None,
     html: Annotated[Path | None, Parameter(help="Write a page with the worst samples first.")] = None,
+    explain: Annotated[int, Parameter(help="Samples of the page, the worst, with the moments that counted.")] = 12,
     name: Annotated[str | None, Parameter(help="Name of the results. [default: the JSON file's]")] = None,
     baseline: Annotated[
         list[str] | None,
@@ -41,6 +52,7 @@ def test(
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
     threads: Threads = 0,
+    reading: ReadOptions = None,  # type: ignore[valid-type]
 ) -> int:
     """Test a bundle: its figures with 95 % intervals, a JSON of results, a page with the worst samples first.
 
@@ -49,6 +61,7 @@ def test(
     crnn test runs/mine lines-test/ --html report.html
     crnn test zoo:typewritten pages/ --json results/mine.json
     """
+    from crnn.deploy.branches import Branches
     from crnn.deploy.predict import Predictor
     from crnn.train.evaluate import evaluate, write_page
     from crnn.train.prepare import held_back
@@ -56,13 +69,16 @@ def test(
     use_threads(threads)
     console = Console(stderr=True)
     predictor = Predictor(bundle, precision=precision, batch_size=batch_size)
+    read_as_told(predictor, reading)
     left_out: list[CrnnError] = []
     settings = DataSettings(train=data, format=format, group=group, answer=answer)
     samples, part = held_back(predictor, settings, left_out, split=split)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        row = bar.add_task("testing", total=len(samples))
+        apart = json is not None or html is not None
+        passes = 1 + len(Branches(predictor).names) * apart
+        row = bar.add_task("testing", total=passes * len(samples))
         others = dict(read_answers(text) for text in baseline or [])
-        tested = evaluate(predictor, samples, progress=lambda: bar.advance(row), others=others)
+        tested = evaluate(predictor, samples, progress=lambda: bar.advance(row), others=others, apart=apart)
     say_left_out(console, [*left_out, *tested.left_out], most=5)
     _print(tested, f"{bundle} on {data}" + (f" ({part})" if part else ""))
     result = result_of(predictor, tested, data, part or "all", name or (json.stem if json else Path(bundle).name))
@@ -73,7 +89,8 @@ def test(
     if html is not None:
         summary = {"bundle": bundle, "data": data, "part": part or "all", "samples": len(tested.samples)}
         summary |= {"left out": len(left_out) + len(tested.left_out), "model": result.model, "date": result.date}
-        write_page(html, tested, predictor, title=f"{predictor.task.name}: {Path(data).name}", summary=summary)
+        title = f"{predictor.task.name}: {Path(data).name}"
+        write_page(html, tested, predictor, title=title, summary=summary, explained=explain)
         console.print(f"page: {html}", highlight=False)
     if predictions is not None:
         predictor.task.write(tested.predictions, predictions)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 POINTS = 32
 """Places between empty and sample at which the gradient is taken."""
+SAID = "margin:0 0 .4rem;font-size:.8em;opacity:.7;overflow-wrap:anywhere"
 ONLY = ""
 """Name of an input that has none."""
 
@@ -59,6 +61,21 @@ class Explanation:
         most = max((float(np.abs(part).max(initial=0)) for part in self.parts.values()), default=0) or 1.0
         heat = {name: part / most for name, part in self.parts.items()}
         return heat.get(ONLY, heat)
+
+
+NOTE = (
+    "Colours say which moments spoke for an answer (orange) or against it (blue), the strongest of each sample in full "
+    "colour; the number beside them is how much they add up to, against an empty input."
+)
+"""Explains the colours to the readers of a page."""
+
+
+def shown(predictor: Predictor, sample: Sample, why: Explanation | None = None) -> str:
+    """A sample for people to look at, as HTML; with ``why``, the moments that counted are coloured."""
+    if why is None:
+        return predictor.kind.shown(sample.x)
+    said = f"for {escape(why.of)}: {why.whole:+.3g}"
+    return f'{predictor.kind.shown(sample.x, why.heat)}<p style="{SAID}">{said}</p>'
 
 
 def explain(predictor: Predictor, sample: Sample, *, of: Any = None, points: int = POINTS) -> Explanation:

@@ -66,7 +66,7 @@ def score(
 
 
 def per_label(
-    pairs: Sequence[tuple[Events, Events]], *, segment: float = 1.0, collar: float = 0.2
+    pairs: Sequence[tuple[Events, Events]], segment: float = 1.0, collar: float = 0.2
 ) -> list[dict[str, Any]]:
     """For each label of truth or answer, in order: ``label, events, segment_f1, event_f1, time_f1``."""
     rows = []

@@ -65,6 +65,9 @@ class Encoder(Protocol):
     branches: tuple[tuple[str, ...], ...] | Mapping[str, tuple[str, ...]]
     """Only where it can read several inputs: the kinds of each, in their order or by the names that they must have. It
     is then built of a mapping name -> ``InputSpec`` and given a mapping name -> ``Seq``; steps are the first's."""
+    fused: tuple[str, ...]
+    """Only where branches are fused by a module ``fusion``: what each is called, in the order in which it is given
+    them, so that a test can say what each does for the answers."""
     pooling: str
     """How its steps are best made one, if there is a best: mean, max, last, attention."""
     height: int

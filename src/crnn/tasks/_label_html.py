@@ -20,7 +20,7 @@ def label_html(truth: Any, guesses: Sequence[tuple[Any, float]], *, known: bool 
         f'<dt style="margin:0">{escape(str(label))}{" ✓" if known and label == truth else ""}</dt>'
         f'<dd style="margin:0"><span style="{_bar(score, known, label == truth)}"></span></dd>'
         f'<dd style="margin:0;opacity:.7">{100 * score:.1f} %</dd>'
-        for label, score in guesses[:SHOWN]
+        for label, score in [*guesses[:SHOWN], *(g for g in guesses[SHOWN:] if known and g[0] == truth)]
     ]
     said = ""
     if known:

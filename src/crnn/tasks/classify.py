@@ -190,11 +190,16 @@ class Classify(Common):
             charts.append(("Reliability", reliability_svg(metrics.reliability(guesses))))
         return {
             "confusions": metrics.confusions(guesses),
+            "confused": "taken for",
             "figures": metrics.FIGURES,
             "note": NOTE,
             "charts": charts,
             "tables": [("Classes", rows)],
         }
+
+    def by_label(self, pairs: Sequence[Pair]) -> dict[Any, float]:
+        """The share of each class that is right."""
+        return {row["label"]: row["recall"] for row in metrics.per_class(_guesses(pairs))}
 
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network: always the label that is most frequent in the training part."""

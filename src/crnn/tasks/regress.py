@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,6 +14,7 @@ from crnn.config import Share
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
 from crnn.metrics import numbers as metrics
+from crnn.tasks._charts import cloud_svg
 from crnn.tasks._common import Common
 from crnn.tasks._pooled import Pool, pooled
 from crnn.types import Batch, Prediction, Sample
@@ -23,6 +23,8 @@ Number = float | tuple[float, ...]
 """The answer for one sample."""
 Pair = tuple[Number, Prediction]
 LOSSES = {"square": F.mse_loss, "absolute": F.l1_loss, "smooth": F.smooth_l1_loss}
+NOTE = "An answer is off by its distance from the truth."
+"""Explains the marks to the readers of a report."""
 FAR = 6.0  # deviations from the mean at which a number is doubted
 
 
@@ -190,7 +192,14 @@ class Regress(Common):
         return {**said, "badness": float((off / np.array(self.deviation)).mean())}
 
     def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
-        return {"figures": metrics.FIGURES, "note": "An answer's error is its distance from the truth."}
+        truths, answers = _tables(pairs)
+        several = len(self.mean) > 1
+        own = {f"mae_{i + 1}": (f"Mean error of number {i + 1}", "In its own unit.", "") for i in range(len(self.mean))}
+        charts = [
+            (f"Truth and answer of number {i + 1}" if several else "Truth and answer", cloud_svg(truth, answer))
+            for i, (truth, answer) in enumerate(zip(truths.T, answers.T, strict=True))
+        ]
+        return {"figures": metrics.FIGURES | own, "note": NOTE, "charts": charts}
 
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network: always the mean of the training part."""
@@ -229,9 +238,11 @@ class Regress(Common):
 
     def show(self, prediction: Prediction, truth: Number | None, picture: str = "") -> str:
         """An HTML fragment: picture, answer, truth."""
-        known = "" if truth is None else f'<p style="margin:0;opacity:.7">truth: {escape(self.word(truth))}</p>'
-        answer = f'<p style="margin:0">{escape(self.word(prediction.value))}</p>'
-        return f'<div class="number">{picture}{answer}{known}</div>'
+        said = ""
+        if truth is not None:
+            off = self.word(abs(_row(prediction.value) - _row(truth)))
+            said = f'<p style="margin:0;opacity:.7">truth: {self.word(truth)}, off by {off}</p>'
+        return f'<div class="answer">{picture}<p style="margin:0">{self.word(prediction.value)}</p>{said}</div>'
 
 
 def _row(y: Any) -> np.ndarray:

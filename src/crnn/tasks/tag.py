@@ -31,6 +31,7 @@ from crnn.types import Batch, Part, Prediction, Sample, Track
 
 Events = tuple[Part, ...]
 Pair = tuple[Events, Prediction]
+COUNTED = {True: "any number", False: "one or none"}
 LEAST = 1e-6  # of a unit: shorter events are none
 
 
@@ -111,10 +112,8 @@ class Tag(Common):
     def facts(self) -> dict[str, str]:
         more = " ..." if len(self.labels) > 10 else ""
         known = {"labels": f"{len(self.labels):,}: {', '.join(map(str, self.labels[:10]))}{more}"}
-        if not self.many:
-            return {**known, "at one time": "one or none"}
         limits = ", ".join(f"{limit:.2f}" for limit in self.thresholds[:10]) + more
-        return {**known, "at one time": "any number", "thresholds": limits}
+        return known | ({"thresholds": limits} if self.many else {}) | {"at one time": COUNTED[self.many]}
 
     def settle(self, pairs: Sequence[Pair]) -> Tag:
         """The task with the threshold of each label that suits the validation part, unless one is set."""
@@ -247,18 +246,19 @@ class Tag(Common):
         return {**said, "time_f1": good, "badness": 1 - good}
 
     def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
-        found = [(truth, p.parts) for truth, p in pairs]
-        rows = metrics.per_label(found, segment=self._segment, collar=self.settings.collar)
+        rows = metrics.per_label([(truth, p.parts) for truth, p in pairs], self._segment, self.settings.collar)
         return {"figures": metrics.FIGURES, "note": NOTE, "tables": [("Labels", rows)]}
+
+    def by_label(self, pairs: Sequence[Pair]) -> dict[Any, float]:
+        """The segment F1 of each label."""
+        return {row["label"]: row["segment_f1"] for row in self.details(pairs)["tables"][0][1]}
 
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network: nothing at all, and the most frequent label all the time."""
         usual = self.labels[int(np.argmax(self.shares))]
         truths = [(s.id, known_events(s.y, self.settings.rate)) for s in samples]
-        always = [
-            (truth, Prediction(id, (usual,), 1.0, (Part(usual, 0.0, max((p.stop for p in truth), default=1.0), 1.0),)))
-            for id, truth in truths
-        ]
+        whole = [Part(usual, 0.0, max((part.stop for part in truth), default=1.0), 1.0) for _, truth in truths]
+        always = [(y, Prediction(id, (usual,), 1.0, (part,))) for (id, y), part in zip(truths, whole, strict=True)]
         nothing = [(truth, Prediction(id, (), 1.0)) for id, truth in truths]
         return {
             row: {k: v for k, v in self.score(pairs).items() if k in ("segment_f1", "event_f1", "time_f1")}
@@ -297,4 +297,4 @@ class Tag(Common):
 
     def show(self, prediction: Prediction, truth: Events | None, picture: str = "") -> str:
         """An HTML fragment: picture, tracks of truth and answer."""
-        return events_html(truth, prediction.parts, self.labels, picture)
+        return events_html(truth, prediction, self.labels, picture)

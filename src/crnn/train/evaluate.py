@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from crnn.deploy.branches import Branches
+from crnn.deploy.explain import NOTE, explain, shown
 from crnn.deploy.predict import Predictor
 from crnn.errors import CrnnError, DataError
 from crnn.train.report import write_html
@@ -29,13 +32,16 @@ def evaluate(
     *,
     progress: Callable[[], None] = lambda: None,
     others: Mapping[str, Mapping[str, Any]] | None = None,
+    apart: bool = False,
 ) -> Tested:
     """Figures of ``predictor`` on ``samples``; those without a truth, or that cannot be read, are left out and said.
 
     ``others`` are other programs' answers, ``{name: {id: value}}``; their figures on the same samples join the
-    baselines. Raises ``DataError`` if no sample remains, or if another program left one unanswered.
+    baselines. With ``apart`` so do those of the network without each of its branches, if it has any, which answers all
+    samples once more for each (see ``crnn.deploy.branches``). Raises ``DataError`` if no sample remains, or if another
+    program left one unanswered.
     """
-    task = predictor.task
+    task, branches = predictor.task, Branches(predictor)
     asked: list[Sample] = []
     left_out: list[CrnnError] = []
     for sample in samples:
@@ -46,19 +52,21 @@ def evaluate(
                 DataError("has no truth", expected="an answer to compare with", do="Add it.", file=sample.id)
             )
     seen, predictions = [], []
-    for sample, answer in zip(asked, _watched(predictor.stream(asked), progress), strict=True):
-        if isinstance(answer, CrnnError):
-            left_out.append(answer)
-        else:
-            seen.append(sample)
-            predictions.append(answer)
+    with branches.watched() if apart else nullcontext():
+        for sample, answer in zip(asked, _watched(predictor.stream(asked), progress), strict=True):
+            if isinstance(answer, CrnnError):
+                left_out.append(answer)
+            else:
+                seen.append(sample)
+                predictions.append(answer)
     if not seen:
         raise DataError(
             f"none of {len(samples)} samples can be tested ({left_out[0] if left_out else 'there are none'})",
             expected="samples with a truth",
             do="Run crnn check on the data.",
         )
-    baselines = task.baselines(seen)
+    parts = _without_branches(predictor, branches, seen, progress) if apart else {}
+    baselines = {**{name: figures for name, (figures, _) in parts.items()}, **task.baselines(seen)}
     for name, answers in (others or {}).items():
         if missing := [s.id for s in seen if s.id not in answers]:
             raise DataError(
@@ -69,6 +77,8 @@ def evaluate(
         pairs = [(task.truth(s), Prediction(s.id, answers[s.id], 1.0)) for s in seen]
         baselines[name] = task.score(pairs, [s.group for s in seen])
     report = report_of(task, seen, predictions, baselines)
+    if parts:
+        report = replace(report, details=_with_branches(task, report.details, seen, predictions, parts))
     return Tested(report, tuple(seen), tuple(predictions), tuple(left_out))
 
 
@@ -81,18 +91,54 @@ def report_of(
     return Report(task.score(pairs, [s.group for s in samples]), rows, baselines, task.details(pairs))
 
 
+Apart = Mapping[str, tuple[dict[str, float], Mapping[Any, float]]]
+"""Of a network without one of its branches: figures, and how well each label is answered."""
+
+
+def _without_branches(
+    predictor: Predictor, branches: Branches, samples: Sequence[Sample], progress: Callable[[], None]
+) -> Apart:
+    task, found = predictor.task, {}
+    for name in branches.names:
+        with branches.without(name):
+            answers = _watched(predictor.stream(samples), progress)
+            pairs = [(task.truth(s), p) for s, p in zip(samples, answers, strict=True)]
+        figures = task.score(pairs, [s.group for s in samples])
+        own = {key: value for key, value in figures.items() if not key.endswith(("_low", "_high"))}
+        found[f"without its {name}"] = own, task.by_label(pairs)
+    return found
+
+
+def _with_branches(
+    task: Any, details: Mapping[str, Any], samples: Sequence[Sample], predictions: Sequence[Prediction], parts: Apart
+) -> dict[str, Any]:
+    """``details`` with a table of the labels: how well each is answered with all branches, and without each."""
+    whole = task.by_label([(task.truth(s), p) for s, p in zip(samples, predictions, strict=True)])
+    columns = {"whole network": whole, **{name: labels for name, (_, labels) in parts.items()}}
+    rows = [{"label": label, **{name: of.get(label, 0.0) for name, of in columns.items()}} for label in whole]
+    return {**details, "tables": [*details.get("tables", ()), ("Labels without a branch", rows)]}
+
+
 def _watched(answers: Iterator[Any], progress: Callable[[], None]) -> Iterator[Any]:
     for answer in answers:
         progress()
         yield answer
 
 
-def write_page(path: Path, tested: Tested, predictor: Predictor, *, title: str, summary: dict[str, Any]) -> None:
-    """The HTML report: figures, confusions, worst samples first with their pictures."""
+def write_page(
+    path: Path, tested: Tested, predictor: Predictor, *, title: str, summary: dict[str, Any], explained: int = 0
+) -> None:
+    """The HTML report: figures, confusions, worst samples first with their pictures, the first ``explained`` of them
+    with the moments that made the answer."""
+    task = predictor.task
     by_id = {s.id: (s, p) for s, p in zip(tested.samples, tested.predictions, strict=True)}
+    worst = iter(range(explained))
 
     def fragment(row: Any) -> str:
         sample, prediction = by_id[row["id"]]
-        return predictor.task.show(prediction, predictor.task.truth(sample), predictor.kind.shown(sample.x))
+        why = explain(predictor, sample) if next(worst, None) is not None else None
+        return task.show(prediction, task.truth(sample), shown(predictor, sample, why))
 
-    write_html(path, tested.report, title=title, summary=summary, fragments=fragment)
+    note = f"{tested.report.details.get('note', '')} {NOTE if explained else ''}"
+    report = replace(tested.report, details={**tested.report.details, "note": note.strip()})
+    write_html(path, report, title=title, summary=summary, fragments=fragment)

@@ -24,6 +24,8 @@ from crnn.files import write_aside
 from crnn.types import Report
 
 UNKNOWN = "unknown"
+LONG = 12  # letters of a label from which confusions stand in one column
+MOST_SHOWN = 60  # letters of a confused label
 NO_FIGURE = "\N{EN DASH}"
 LOW, HIGH = "_low", "_high"
 MOST_SEARCHED = 2000  # letters of one value of a row that the filter looks at
@@ -131,6 +133,7 @@ def write_html(
     summary: Mapping[str, Any],
     fragments: Callable[[Mapping[str, Any]], str],
     most: int = 200,
+    heading: str = "Samples, worst first",
 ) -> None:
     """Write one page that needs nothing beside it: no script, style or picture from elsewhere.
 
@@ -139,7 +142,8 @@ def write_html(
     ``row["badness"]``, at most ``most`` of them. ``report.details`` may hold
 
     - ``figures``: ``{name: (label, meaning, unit)}``; the unit ``%`` shows a fraction as per cent;
-    - ``confusions``: ``[(truth, read, count)]``, the most frequent first, ``''`` for nothing;
+    - ``confusions``: ``[(truth, read, count)]``, the most frequent first, ``''`` for nothing; ``confused`` are the
+      words between the two;
     - ``charts``: ``[(title, svg)]``, pictures that stand in the page, their texts escaped;
     - ``tables``: ``[(title, rows)]``, each row ``{column: value}``; fractions are shown as per cent;
     - ``note``: a text above the rows that says what their marks mean.
@@ -157,7 +161,10 @@ def write_html(
         baselines=_baselines(report, explained),
         confusions=[(_sign(truth), _sign(read), count) for truth, read, count in report.details.get("confusions", ())],
         charts=[(title, Markup(svg)) for title, svg in report.details.get("charts", ())],
-        tables=[(title, *_table(rows)) for title, rows in report.details.get("tables", ()) if rows],
+        wide=_wide(report.details.get("confusions", ())),
+        confused=report.details.get("confused", "read as"),
+        tables=[(title, *_table(rows, explained)) for title, rows in report.details.get("tables", ()) if rows],
+        heading=heading,
         note=report.details.get("note", ""),
         rows=[
             {"id": str(row.get("id", "")), "searched": _searched(row), "html": Markup(fragments(row))}
@@ -198,10 +205,10 @@ def _baselines(report: Report, explained: Mapping[str, Any]) -> dict[str, Any]:
     return {"labels": labels, "rows": cells if names else {}}
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def _table(rows: Sequence[Mapping[str, Any]], explained: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Columns and cells of a table."""
     names = list(rows[0])
-    return names, [[_cell(row[name]) for name in names] for row in rows]
+    return [explained.get(name, (name,))[0] for name in names], [[_cell(row[name]) for name in names] for row in rows]
 
 
 def _cell(value: Any) -> str:
@@ -221,19 +228,26 @@ def _show(value: float | None, unit: str) -> str:
     return f"{number} {unit}".strip()
 
 
-def _sign(text: str) -> dict[str, str]:
+def _sign(text: str) -> dict[str, Any]:
     """How a confused letter is shown; what Unicode calls it where that is not plain to see."""
     if text == "":
-        return {"sign": "", "name": "nothing"}
+        return {"sign": "", "name": "nothing", "word": False}
     if len(text) > 1:
-        return {"sign": text, "name": ""}
+        return {"sign": text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} …", "name": "", "word": True}
     name = unicodedata.name(text, f"U+{ord(text):04X}")
     plain = name.startswith("LATIN ") or (text.isascii() and text.isdigit())
     shown = "␣" if text.isspace() else f"◌{text}" if unicodedata.combining(text) else text
     return {
         "sign": shown if text.isprintable() or text.isspace() else "",
         "name": "" if plain else name if name.startswith("U+") else name.lower(),
+        "word": False,
     }
+
+
+def _wide(confusions: Sequence[tuple[str, str, int]]) -> str:
+    """The class of a list of confusions: of letters, of words, or of long ones, which need a line of their own."""
+    longest = max((len(text) for truth, read, _ in confusions for text in (truth, read)), default=0)
+    return "" if longest < 2 else " words" if longest <= LONG else " long"
 
 
 def _searched(row: Mapping[str, Any]) -> str:
