@@ -25,3 +25,12 @@ def test_a_word_is_its_vector_and_the_mean_of_its_known_ends() -> None:
     y = front(Seq(torch.tensor([[[2, 5, 7], [1, 0, 8], [3, 0, 0]]]), torch.tensor([3])))
     wanted = torch.stack([w[2] + (w[5] + w[7]) / 2, w[1] + w[8], w[3]])[None]
     torch.testing.assert_close(y, wanted)
+
+
+def test_words_vectors_are_dropped_in_training_alone_and_numbers_never() -> None:
+    words = Seq(torch.full((1, 200, 1), 7), torch.tensor([200]))
+    front = Front(InputSpec("sentence", 1, vocabulary=9), 50, dropout=0.4)
+    assert abs(float((front(words) == 0).float().mean()) - 0.4) < 0.03
+    assert (front.eval()(words) != 0).all()
+    numbers = Seq(torch.ones(1, 9, 2), torch.tensor([9]))
+    assert Front(InputSpec("series", 2), 50, dropout=0.9)(numbers) is numbers.x

@@ -26,16 +26,18 @@ class Words(nn.Embedding):
 
 class Front(nn.Module):
     """``(batch, time, 1 + ends)`` numbers of a vocabulary to ``(batch, time, size)``; any other input as it is.
-    ``channels`` is how many come out. Padding is zero."""
+    ``channels`` is how many come out. Padding is zero. ``dropout`` is the share of numbers of words' vectors that are
+    dropped in training, each word's by itself."""
 
-    def __init__(self, spec: InputSpec, size: int) -> None:
+    def __init__(self, spec: InputSpec, size: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.words = Words(spec.vocabulary, size) if spec.vocabulary else None
         if self.words is not None:
             nn.init.normal_(self.words.weight, std=BEGIN)
+        self.dropout = nn.Dropout(dropout)
         self.channels = size if spec.vocabulary else spec.channels
 
     def forward(self, seq: Seq) -> Tensor:
         if self.words is None:
             return seq.x
-        return zero_padding(self.words(seq.x), seq.lengths, axis=1)
+        return zero_padding(self.dropout(self.words(seq.x)), seq.lengths, axis=1)

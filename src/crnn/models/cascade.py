@@ -31,12 +31,12 @@ class Cascade(nn.Module):
         layers: Whole = 1
         """Recurrent layers; 0 leaves the recurrence out."""
         dropout: Share = 0.2
-        """Share of features dropped before each recurrent layer and the head, in training."""
+        """Share of features dropped before each recurrent layer and the head, and of words' vectors, in training."""
 
     def __init__(self, spec: InputSpec, settings: Settings = Settings()) -> None:
         super().__init__()
         s = settings
-        self.front = Front(spec, s.embedding)
+        self.front = Front(spec, s.embedding, dropout=s.dropout)
         self.stages = Stages(spec, self.front.channels, s)
         features = self.stages.features
         self.dropout = TimeDropout(s.dropout)

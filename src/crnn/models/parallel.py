@@ -48,7 +48,8 @@ class Parallel(nn.Module):
         """Features of a fusion that has a layer of its own (concat_dense, concat_pointwise, bilinear), and its hidden
         units (attention, bilinear)."""
         dropout: Share = 0.2
-        """Share of features dropped before the recurrence, from each branch and from what they give, in training."""
+        """Share of features dropped before the recurrence, from each branch, from what they give and from words' vectors,
+        in training."""
 
     def __init__(self, spec: InputSpec | Mapping[str, InputSpec], settings: Settings = Settings()) -> None:
         super().__init__()
@@ -91,7 +92,7 @@ class _Convolution(nn.Module):
     def __init__(self, spec: InputSpec, settings: Parallel.Settings) -> None:
         super().__init__()
         s = settings
-        self.front = Front(spec, s.embedding)
+        self.front = Front(spec, s.embedding, dropout=s.dropout)
         self.stages = Stages(spec, self.front.channels, s)
 
     def forward(self, seq: Seq) -> tuple[Tensor, Tensor]:
