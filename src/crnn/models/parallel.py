@@ -48,8 +48,8 @@ class Parallel(nn.Module):
         """Features of a fusion that has a layer of its own (concat_dense, concat_pointwise, bilinear), and its hidden
         units (attention, bilinear)."""
         dropout: Share = 0.2
-        """Share of features dropped before the recurrence, from each branch, from what they give and from the vectors of
-        words, in training."""
+        """Share of features dropped before the recurrence, from each branch, from what they give and from the
+        vectors of words, in training."""
 
     def __init__(self, spec: InputSpec | Mapping[str, InputSpec], settings: Settings = Settings()) -> None:
         super().__init__()
