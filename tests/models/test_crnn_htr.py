@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,10 +12,10 @@ from torch import nn
 from crnn import create
 from crnn.bundle import Net
 from crnn.errors import SettingsError
-from crnn.layers import mask
 from crnn.models.crnn_htr import CRNNHTR
 from crnn.types import InputSpec, Seq
 
+LINE = InputSpec("line", 1, (16,))
 WIDTHS = [37, 1, 64, 7, 8, 18, 9]
 
 
@@ -24,19 +25,12 @@ def small_net(height: int = 16, **values: Any) -> Net:
     return create("crnn_htr", learned={"letters": "abc"}, input={"height": height}, encoder=small)
 
 
-def lines(widths: list[int], height: int, *, behind: float = 99.0, room: int = 0) -> Seq:
-    lengths = torch.tensor(widths)
-    x = torch.rand(len(widths), max(widths), 1, height, generator=torch.Generator().manual_seed(1))
-    x = nn.functional.pad(x, (0, 0, 0, 0, 0, room))
-    return Seq(torch.where(mask(lengths, x.shape[1])[:, :, None, None], x, behind), lengths)
-
-
-def trained(net: Net, height: int) -> Net:
+def trained(net: Net, lines: Seq) -> Net:
     """With statistics and biases that matter."""
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape))
-        net.train()(lines([40, 50], height))
+        net.train()(lines)
     return net.eval()
 
 
@@ -58,43 +52,18 @@ def test_is_wired_as_published() -> None:
 
 
 @pytest.mark.parametrize("pools", [3, 1, 0])
-@torch.no_grad()
-def test_alone_equals_in_a_batch(pools: int) -> None:
-    net = trained(small_net(pools=pools), 16)
-    inputs = lines(WIDTHS, 16)
-    y, lengths = net(inputs)
-    for row, count, x, width in zip(y, lengths.tolist(), inputs.x, WIDTHS, strict=True):
-        alone, (found,) = net(Seq(x[None, :width], torch.tensor([width])))
-        assert alone.shape[1] == count == found
-        torch.testing.assert_close(row[None, :count], alone, rtol=1e-5, atol=1e-5)
-
-
-@torch.no_grad()
-def test_training_learns_nothing_from_padding() -> None:
-    one, other = (trained(small_net(dropout=0.0, conv_dropout=0.0), 16).train() for _ in range(2))
-    other.load_state_dict(one.state_dict())
-    y, lengths = one(lines(WIDTHS, 16, behind=0.0))
-    z, _ = other(lines(WIDTHS, 16, behind=99.0, room=23))
-    for a, b, count in zip(y, z, lengths.tolist(), strict=True):
-        torch.testing.assert_close(a[:count], b[:count], rtol=1e-4, atol=2e-5)
-    for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-5, msg=name)
+def test_alone_equals_in_a_batch(pools: int, drawn: Callable[..., Seq], check_alone: Callable[..., list[int]]) -> None:
+    check_alone(small_net(pools=pools).encoder, drawn(LINE, WIDTHS))
 
 
 @pytest.mark.parametrize("pools", [3, 2, 0])
-@torch.no_grad()
-def test_lengths_are_foretold_for_every_width(pools: int) -> None:
-    encoder = small_net(pools=pools).encoder.eval()
-    for width in range(1, 34):
-        given = torch.tensor([width])
-        x, lengths = encoder(Seq(torch.rand(1, width, 1, 16), given)).last
-        assert x.shape[1] == lengths.item() == encoder.out_lengths(given).item() == max(1, width // 2**pools)
-        assert x.shape[2] == encoder.levels[-1].channels
+def test_lengths_are_foretold_for_every_width(pools: int, check_lengths: Callable[..., list[int]]) -> None:
+    found = check_lengths(small_net(pools=pools).encoder, LINE, range(1, 34))
+    assert found == [max(1, width // 2**pools) for width in range(1, 34)]
 
 
-def test_dropout_works_in_training_alone() -> None:
-    net = trained(small_net(), 16)
-    inputs = lines([40], 16)
+def test_dropout_works_in_training_alone(drawn: Callable[..., Seq]) -> None:
+    net, inputs = trained(small_net(), drawn(LINE, [40, 50])), drawn(LINE, [40])
     torch.testing.assert_close(net(inputs)[0], net(inputs)[0], rtol=0, atol=0)
     net.train()
     assert not torch.equal(net(inputs)[0], net(inputs)[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,10 +12,10 @@ from torch import Tensor
 from crnn import create
 from crnn.bundle import Net, fold
 from crnn.errors import SettingsError
-from crnn.layers import mask
 from crnn.models.crnn_vgg import CRNNVGG
 from crnn.types import InputSpec, Seq
 
+LINE = InputSpec("line", 1, (32,))
 WIDTHS = [37, 1, 64, 3, 4, 18, 5]
 SMALL = CRNNVGG.Settings(channels=(3, 4, 5, 6, 7, 8, 9), hidden=5)
 
@@ -25,19 +26,12 @@ def small_net(height: int = 32) -> Net:
     return create("crnn_vgg", learned={"letters": "abc"}, input={"height": height}, encoder=values)
 
 
-def lines(net: Net, widths: list[int], height: int, *, behind: float = 99.0, room: int = 0) -> Seq:
-    lengths = torch.tensor(widths)
-    x = torch.rand(len(widths), max(widths), 1, height, generator=torch.Generator().manual_seed(1))
-    x = torch.nn.functional.pad(x, (0, 0, 0, 0, 0, room))
-    return Seq(torch.where(mask(lengths, x.shape[1])[:, :, None, None], x, behind), lengths)
-
-
-def trained(net: Net, height: int) -> Net:
+def trained(net: Net, lines: Seq) -> Net:
     """With statistics and biases that matter."""
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape))
-        net.train()(lines(net, [40, 50], height))
+        net.train()(lines)
     return net.eval()
 
 
@@ -66,51 +60,27 @@ def test_sizes_are_those_of_the_published_table() -> None:
 
 
 @pytest.mark.parametrize("height", [32, 64])
-@torch.no_grad()
-def test_alone_equals_in_a_batch(height: int) -> None:
-    net = trained(small_net(height), height)
-    inputs = lines(net, WIDTHS, height)
-    y, lengths = net(inputs)
-    for row, count, x, width in zip(y, lengths.tolist(), inputs.x, WIDTHS, strict=True):
-        alone, (found,) = net(Seq(x[None, :width], torch.tensor([width])))
-        assert alone.shape[1] == count == found
-        torch.testing.assert_close(row[None, :count], alone, rtol=1e-5, atol=1e-5)
+def test_alone_equals_in_a_batch(height: int, drawn: Callable[..., Seq], check_alone: Callable[..., list[int]]) -> None:
+    check_alone(small_net(height).encoder, drawn(InputSpec("line", 1, (height,)), WIDTHS))
+
+
+def test_lengths_are_foretold_for_every_width(check_lengths: Callable[..., list[int]]) -> None:
+    found = check_lengths(small_net().encoder, LINE, range(1, 41))
+    assert found == [max(4, width) // 4 + 1 for width in range(1, 41)]
 
 
 @torch.no_grad()
-def test_training_learns_nothing_from_padding() -> None:
-    one, other = trained(small_net(), 32).train(), trained(small_net(), 32).train()
-    other.load_state_dict(one.state_dict())
-    y, lengths = one(lines(one, WIDTHS, 32, behind=0.0))
-    z, _ = other(lines(other, WIDTHS, 32, behind=99.0, room=23))
-    for a, b, count in zip(y, z, lengths.tolist(), strict=True):
-        torch.testing.assert_close(a[:count], b[:count], rtol=1e-4, atol=2e-5)
-    for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-5, msg=name)
-
-
-@torch.no_grad()
-def test_lengths_are_foretold_for_every_width() -> None:
-    encoder = small_net().encoder.eval()
-    for width in range(1, 41):
-        given = torch.tensor([width])
-        x, lengths = encoder(Seq(torch.rand(1, width, 1, 32), given)).last
-        assert x.shape[1] == lengths.item() == encoder.out_lengths(given).item() == max(4, width) // 4 + 1
-        assert x.shape[2] == encoder.levels[-1].channels
-
-
-@torch.no_grad()
-def test_folded_norms_give_the_same() -> None:
-    net = trained(small_net(), 32)
+def test_folded_norms_give_the_same(drawn: Callable[..., Seq]) -> None:
+    net = trained(small_net(), drawn(LINE, [40, 50]))
     folded = fold(copy.deepcopy(net))
-    inputs = lines(net, WIDTHS, 32)
+    inputs = drawn(LINE, WIDTHS)
     torch.testing.assert_close(folded(inputs)[0], net(inputs)[0], rtol=1e-5, atol=1e-5)
     assert not any("norm" in name for name, _ in folded.named_parameters())
 
 
-def test_every_parameter_is_reached() -> None:
-    net = trained(small_net(), 32)
-    y: Tensor = net(lines(net, [70, 50], 32))[0]
+def test_every_parameter_is_reached(drawn: Callable[..., Seq]) -> None:
+    net = trained(small_net(), drawn(LINE, [40, 50]))
+    y: Tensor = net(drawn(LINE, [70, 50]))[0]
     y.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
 

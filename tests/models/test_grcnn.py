@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from crnn.bundle import Net
-from crnn.layers import GatedRCL, mask
+from crnn.layers import GatedRCL
 from crnn.models.grcnn import GRCNN
 from crnn.types import InputSpec, Seq
 
+PICTURE = InputSpec("picture", 3, (24,))
 WIDTHS = [37, 1, 50, 6]
 
 
 def encoder(**values: Any) -> GRCNN:
     small = {"stem": 5, "sizes": (4, 6, 8), "dropout": 0.0}
-    return GRCNN(InputSpec("picture", 3, (24,)), GRCNN.Settings(**{**small, **values}))
-
-
-def pictures(widths: list[int], behind: float = 99.0) -> Seq:
-    lengths = torch.tensor(widths)
-    x = torch.randn(len(widths), max(widths), 3, 24, generator=torch.Generator().manual_seed(1))
-    return Seq(torch.where(mask(lengths, max(widths))[:, :, None, None], x, behind), lengths)
+    return GRCNN(PICTURE, GRCNN.Settings(**{**small, **values}))
 
 
 def test_parameters() -> None:
@@ -38,16 +33,16 @@ def test_parameters() -> None:
 
 
 @pytest.mark.parametrize(("sizes", "stride"), [((8,), 1), ((8, 9), 2), ((4, 6, 8), 4)])
-def test_sizes(sizes: tuple[int, ...], stride: int) -> None:
+def test_sizes(sizes: tuple[int, ...], stride: int, drawn: Callable[..., Seq]) -> None:
     net = encoder(sizes=sizes)
-    x, lengths = net(pictures([24, 17])).last
+    x, lengths = net(drawn(PICTURE, [24, 17])).last
     left = 24 // stride
     assert x.shape == (2, left, sizes[-1], left) and lengths.tolist() == [left, -(-17 // stride)]
     assert (net.levels[0].space, net.levels[0].stride) == ((left,), stride)
 
 
 @torch.no_grad()
-def test_a_closed_gate_leaves_a_plain_convolution_and_an_open_one_sees_further() -> None:
+def test_a_closed_gate_leaves_a_plain_convolution_and_an_open_one_sees_further(drawn: Callable[..., Seq]) -> None:
     """How far along the picture a change of one column is felt."""
 
     def reach(bias: float) -> int:
@@ -56,7 +51,7 @@ def test_a_closed_gate_leaves_a_plain_convolution_and_an_open_one_sees_further()
         for layer in net.modules():
             if isinstance(layer, GatedRCL):
                 nn.init.constant_(layer.gate_input_norm.bias, bias)
-        one, other = pictures([41]), pictures([41])
+        one, other = drawn(PICTURE, [41]), drawn(PICTURE, [41])
         other.x[:, 20] += 1
         changed = (net(one).last.x - net(other).last.x)[0].abs().amax((1, 2)) > 1e-7
         return int(changed.sum())
@@ -66,15 +61,5 @@ def test_a_closed_gate_leaves_a_plain_convolution_and_an_open_one_sees_further()
 
 
 @pytest.mark.parametrize("tied", [True, False])
-@torch.no_grad()
-def test_alone_equals_in_a_batch(tied: bool) -> None:
-    net = encoder(tied=tied)
-    net = Net(net, nn.Identity())
-    net.train()(pictures([40, 50]))
-    inputs = pictures(WIDTHS)
-    y, lengths = net.eval()(inputs).last
-    for row, count, x, width in zip(y, lengths.tolist(), inputs.x, WIDTHS, strict=True):
-        alone, (found,) = net(Seq(x[None, :width], torch.tensor([width]))).last
-        assert alone.shape[1] == count == found == -(-width // 4)
-        torch.testing.assert_close(row[None, :count], alone, rtol=1e-5, atol=1e-5)
-        assert not row[count:].any()
+def test_alone_equals_in_a_batch(tied: bool, drawn: Callable[..., Seq], check_alone: Callable[..., list[int]]) -> None:
+    assert check_alone(encoder(tied=tied), drawn(PICTURE, WIDTHS)) == [-(-width // 4) for width in WIDTHS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,22 +11,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from crnn import create
-from crnn.bundle import Net
-from crnn.layers import mask
 from crnn.models.nin import NIN
 from crnn.types import InputSpec, Seq
 
+PICTURE = InputSpec("picture", 3, (24,))
 WIDTHS = [37, 1, 50, 6]
 
 
 def encoder(**values: Any) -> NIN:
-    return NIN(InputSpec("picture", 3, (24,)), NIN.Settings(**{**NIN.tiny, "dropout": 0.0, **values}))
-
-
-def pictures(widths: list[int], behind: float = 99.0) -> Seq:
-    lengths = torch.tensor(widths)
-    x = torch.randn(len(widths), max(widths), 3, 24, generator=torch.Generator().manual_seed(1))
-    return Seq(torch.where(mask(lengths, max(widths))[:, :, None, None], x, behind), lengths)
+    return NIN(PICTURE, NIN.Settings(**{**NIN.tiny, "dropout": 0.0, **values}))
 
 
 @pytest.mark.parametrize(("norm", "count"), [(False, 966_986), (True, 968_394)])
@@ -50,24 +44,14 @@ def test_it_is_three_convolutions_with_perceptrons_behind() -> None:
     torch.testing.assert_close(found.transpose(1, 2), u, rtol=1e-9, atol=1e-9)
 
 
-def test_a_layer_behind_the_mean_is_the_mean_of_a_layer_of_one_place() -> None:
+def test_a_layer_behind_the_mean_is_the_mean_of_a_layer_of_one_place(drawn: Callable[..., Seq]) -> None:
     input = {"name": "picture", "height": 24}
     net = create("nin", task="classify", classes=4, input=input, encoder={**NIN.tiny, "dropout": 0.0}).eval()
-    inputs = pictures([24, 24])
+    inputs = drawn(PICTURE, [24, 24])
     maps = net.encoder(inputs).last.x.movedim(2, -1)
     torch.testing.assert_close(net(inputs), net.head.linear(maps).mean((1, 2)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("norm", [True, False])
-@torch.no_grad()
-def test_alone_equals_in_a_batch(norm: bool) -> None:
-    net = encoder(norm=norm)
-    net = Net(net, nn.Identity())
-    net.train()(pictures([40, 50]))
-    inputs = pictures(WIDTHS)
-    y, lengths = net.eval()(inputs).last
-    for row, count, x, width in zip(y, lengths.tolist(), inputs.x, WIDTHS, strict=True):
-        alone, (found,) = net(Seq(x[None, :width], torch.tensor([width]))).last
-        assert alone.shape[1] == count == found == -(-width // 4)
-        torch.testing.assert_close(row[None, :count], alone, rtol=1e-5, atol=1e-5)
-        assert not row[count:].any()
+def test_alone_equals_in_a_batch(norm: bool, drawn: Callable[..., Seq], check_alone: Callable[..., list[int]]) -> None:
+    assert check_alone(encoder(norm=norm), drawn(PICTURE, WIDTHS)) == [-(-width // 4) for width in WIDTHS]

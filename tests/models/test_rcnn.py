@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,21 +12,16 @@ from torch import Tensor, nn
 
 from crnn import create
 from crnn.bundle import Net
-from crnn.layers import RCL, SkiplessRCL, WideConv, mask
+from crnn.layers import RCL, SkiplessRCL, WideConv
 from crnn.models.rcnn import RCNN96, RCNN128, RCNN160
 from crnn.types import InputSpec, Seq
 
+PICTURE = InputSpec("picture", 3, (24,))
 WIDTHS = [37, 1, 50, 6]
 
 
 def encoder(**values: Any) -> RCNN96:
     return RCNN96(InputSpec("picture", 3, (24,)), RCNN96.Settings(**{"size": 8, "dropout": 0.0, **values}))
-
-
-def pictures(widths: list[int], height: int, behind: float = 99.0) -> Seq:
-    lengths = torch.tensor(widths)
-    x = torch.randn(len(widths), max(widths), 3, height, generator=torch.Generator().manual_seed(1))
-    return Seq(torch.where(mask(lengths, max(widths))[:, :, None, None], x, behind), lengths)
 
 
 @pytest.mark.parametrize(
@@ -88,34 +84,26 @@ def test_it_is_the_formula_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(("side", "left"), [(24, 6), (32, 8), (27, 7)])
-def test_sizes_are_halved_twice(side: int, left: int) -> None:
-    net = RCNN96(InputSpec("picture", 3, (side,)), RCNN96.Settings(size=8))
-    x, lengths = net.eval()(pictures([side], side)).last
+def test_sizes_are_halved_twice(side: int, left: int, drawn: Callable[..., Seq]) -> None:
+    spec = InputSpec("picture", 3, (side,))
+    net = RCNN96(spec, RCNN96.Settings(size=8))
+    x, lengths = net.eval()(drawn(spec, [side])).last
     assert x.shape == (1, left, 8, left) and lengths.item() == left
     assert (net.levels[0].space, net.levels[0].stride) == ((left,), 4)
 
 
 @pytest.mark.parametrize("values", [{}, {"norm": "lrn"}, {"norm": "bn_shared", "variant": "wide"}, {"norm": "none"}])
-@torch.no_grad()
-def test_alone_equals_in_a_batch(values: dict[str, Any]) -> None:
-    net = encoder(**values)
-    net = Net(net, nn.Identity())
-    net.train()(pictures([40, 50], 24))
-    inputs = pictures(WIDTHS, 24)
-    y, lengths = net.eval()(inputs).last
-    for row, count, x, width in zip(y, lengths.tolist(), inputs.x, WIDTHS, strict=True):
-        alone, (found,) = net(Seq(x[None, :width], torch.tensor([width]))).last
-        assert alone.shape[1] == count == found == net.encoder.out_lengths(torch.tensor([width])).item()
-        torch.testing.assert_close(row[None, :count], alone, rtol=1e-5, atol=1e-5)
-        assert not row[count:].any()
+def test_alone_equals_in_a_batch(
+    values: dict[str, Any], drawn: Callable[..., Seq], check_alone: Callable[..., list[int]]
+) -> None:
+    check_alone(encoder(**values), drawn(PICTURE, WIDTHS))
 
 
-@pytest.mark.parametrize("norm", ["bn_per_step", "bn_shared"])
 @torch.no_grad()
-def test_training_learns_nothing_from_padding(norm: str) -> None:
-    one, other = (Net(encoder(norm=norm), nn.Identity()).double().train() for _ in range(2))
+def test_a_norm_of_all_steps_learns_nothing_from_padding(drawn: Callable[..., Seq]) -> None:
+    one, other = (Net(encoder(norm="bn_shared"), nn.Identity()).double().train() for _ in range(2))
     other.load_state_dict(one.state_dict())
-    x, lengths = pictures(WIDTHS, 24)
+    x, lengths = drawn(PICTURE, WIDTHS)
     x = x.double()
     y = one(Seq(x, lengths)).last.x
     z = other(Seq(F.pad(x, (0, 0, 0, 0, 0, 23), value=7.0), lengths)).last.x
@@ -133,9 +121,9 @@ def test_values_below_zero_lose_against_no_padding() -> None:
     assert y[0].eq(-1).all() and y[1, :, :2].eq(-1).all() and not y[1, :, 2:].any()
 
 
-def test_dropout_stands_behind_all_layers_but_the_last() -> None:
+def test_dropout_stands_behind_all_layers_but_the_last(drawn: Callable[..., Seq]) -> None:
     net = encoder(dropout=0.9)
-    inputs = pictures([24], 24, behind=0.0)
+    inputs = drawn(PICTURE, [24])
     share = (net.train()(inputs).last.x == 0).float().mean()
     assert share < 0.5, "after the last layer nothing is dropped"
     assert not torch.equal(net(inputs).last.x, net(inputs).last.x)
