@@ -102,7 +102,9 @@ def tune(
     # folded for prediction, the network is not what was trained: the bundle is read again
     from crnn.bundle import load
 
-    replace(load(bundle), task=task).save(out)
+    told = replace(load(bundle), task=task)
+    told.card = {**told.card, "valid": best.figures}
+    told.save(out)
     console.print(f"best: {best.reading}\nbundle: {out}", highlight=False, soft_wrap=True)
 
 

@@ -41,7 +41,7 @@ class BeamSearch:
     width: int = 100
     scorers: tuple[tuple[Scorer, float], ...] = ()
     bonus: float = 0.0
-    least: float = 1e-4
+    least: float = 1e-3
 
     def __call__(self, log_probs: np.ndarray, *, best: int = 1) -> list[Hypothesis]:
         """The ``best`` texts, highest score first; at least one, the empty text where nothing is there."""
