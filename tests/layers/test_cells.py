@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from crnn.errors import SettingsError
 from crnn.layers import (
+    BatchNorm,
     Cell,
     ElmanCell,
     GRUCell,
@@ -386,6 +387,12 @@ def test_a_window_has_one_to_three_axes(space: int) -> None:
 def test_a_size_speaks_of_as_many_axes_as_there_are(what: str) -> None:
     with pytest.raises(SettingsError, match=rf"{what} \(3, 3, 3\) speaks of 3 axes; expected one number, or 2"):
         LSTMCell(2, 3, window=Window(**{what: (3, 3, 3)}))
+
+
+@pytest.mark.parametrize("norm", [BatchNorm, nn.BatchNorm1d])
+def test_a_norm_over_the_batch_is_refused(norm: type) -> None:
+    with pytest.raises(SettingsError, match=r"norm is BatchNorm.*each sample by itself.*layer_norm"):
+        LSTMCell(2, 3, norm=norm)
 
 
 @every_cell

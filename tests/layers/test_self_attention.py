@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from crnn.errors import SettingsError, ShapeError
-from crnn.layers import mask
-from crnn.layers.self_attention import SelfAttention, sinusoids
+from crnn.layers import SelfAttention, mask, sinusoids
 
 LENGTHS = torch.tensor([7, 1, 4])
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from crnn.layers.weight_norm import WeightNormConv1d
+from crnn.layers import WeightNormConv1d
 
 
 @pytest.mark.parametrize("bias", [True, False])

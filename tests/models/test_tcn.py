@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from crnn import create
-from crnn.layers.weight_norm import WeightNormConv1d
+from crnn.layers import WeightNormConv1d
 from crnn.models.tcn import TCN
 from crnn.types import InputSpec, Seq
 

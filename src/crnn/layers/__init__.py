@@ -36,7 +36,9 @@ from crnn.layers.regular import RecurrentDropout, Zoneout
 from crnn.layers.renet import Patches, ReNet
 from crnn.layers.scan import scan
 from crnn.layers.scan2d import MDLSTM
+from crnn.layers.self_attention import SelfAttention, sinusoids
 from crnn.layers.trajectory import TrajectoryGRUCell
+from crnn.layers.weight_norm import WeightNormConv1d
 from crnn.layers.window import Window
 
 __all__ = [
@@ -80,6 +82,7 @@ __all__ = [
     "ReNet",
     "Recurrent",
     "RecurrentDropout",
+    "SelfAttention",
     "SharedNorm",
     "SkiplessRCL",
     "StepNorm",
@@ -90,6 +93,7 @@ __all__ = [
     "TimeMax",
     "TimeMean",
     "TrajectoryGRUCell",
+    "WeightNormConv1d",
     "WideConv",
     "Window",
     "Zoneout",
@@ -105,5 +109,6 @@ __all__ = [
     "pseudo_inverse",
     "reverse",
     "scan",
+    "sinusoids",
     "zero_padding",
 ]

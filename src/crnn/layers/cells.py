@@ -16,6 +16,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from crnn.errors import SettingsError
+from crnn.layers.norm import BatchNorm
 from crnn.layers.window import NoInput, Window
 
 State = tuple[Tensor, ...]
@@ -34,8 +36,9 @@ class Cell(nn.Module):
 
     ``cell(x, state)`` is one step: ``x`` ``(batch, inputs, *space)`` to ``(y, state)``, ``y`` ``(batch, size,
     *space)``. ``norm`` makes a normalisation for a number of channels (``layer_norm``, or ``partial(nn.GroupNorm, 8)``)
-    that is put on the mapped input and the mapped state, each by itself (Ba et al. 2016). A cell of 0 ``inputs`` runs
-    by itself: its ``x`` has no channels.
+    that is put on the mapped input and the mapped state, each by itself (Ba et al. 2016). One over the batch is refused
+    with ``SettingsError``: a cell does not know which samples have ended. A cell of 0 ``inputs`` runs by itself: its
+    ``x`` has no channels.
     """
 
     gates: ClassVar[int] = 1
@@ -64,8 +67,8 @@ class Cell(nn.Module):
             self.input, self.recurrent = nn.Linear(inputs, outputs, bias=bias), nn.Linear(size, outputs, bias=False)
         else:
             self.input, self.recurrent = window.of_input(inputs, outputs, bias=bias), window.of_state(size, outputs)
-        self.input_norm: nn.Module | None = None if norm is None else norm(outputs)
-        self.recurrent_norm: nn.Module | None = None if norm is None else norm(outputs)
+        self.input_norm = _made(norm, outputs)
+        self.recurrent_norm = _made(norm, outputs)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -239,3 +242,15 @@ class MinimalCell(Cell):
         (xf, xn), (hf, hn) = zx.chunk(2, 1), zh.chunk(2, 1)
         f = (xf + hf).sigmoid()
         return (torch.lerp(state[0], torch.addcmul(xn, f, hn).tanh(), f),)
+
+
+def _made(norm: Norm | None, channels: int) -> nn.Module | None:
+    """The normalisation that ``norm`` makes, unless it looks at other samples too."""
+    made = None if norm is None else norm(channels)
+    if isinstance(made, (BatchNorm, nn.modules.batchnorm._BatchNorm)):
+        raise SettingsError(
+            f"a cell's norm is {type(made).__name__}",
+            expected="one that looks at each sample by itself: steps behind a sample's end would count",
+            do="Take layer_norm, or partial(nn.GroupNorm, 8).",
+        )
+    return made

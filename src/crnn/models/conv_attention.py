@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from crnn.config import Count, Share
 from crnn.errors import SettingsError
-from crnn.layers import ConvBlock, Recurrent, TimeDropout, zero_padding
-from crnn.layers.self_attention import SelfAttention
+from crnn.layers import ConvBlock, Recurrent, SelfAttention, TimeDropout, zero_padding
 from crnn.models._chain import Chain
 from crnn.models._checks import check_counts
 from crnn.models._front import Front

@@ -17,9 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from crnn.config import Count, Share
-from crnn.layers import TimeDropout, at_least
-from crnn.layers.renet import Patches
-from crnn.layers.scan2d import MDLSTM
+from crnn.layers import MDLSTM, Patches, TimeDropout, at_least
 from crnn.models._chain import Chain
 from crnn.models._checks import check_counts, height_of
 from crnn.models._stem import Stem, StemSettings

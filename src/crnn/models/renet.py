@@ -15,8 +15,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from crnn.config import Count, Share
-from crnn.layers import TimeDropout, at_least
-from crnn.layers.renet import ReNet
+from crnn.layers import ReNet, TimeDropout, at_least
 from crnn.models._chain import Chain
 from crnn.models._checks import check_counts, height_of
 from crnn.models._stem import Stem, StemSettings

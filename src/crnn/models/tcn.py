@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from crnn.config import Count, Share
-from crnn.layers import CausalConv
-from crnn.layers.weight_norm import WeightNormConv1d
+from crnn.layers import CausalConv, WeightNormConv1d
 from crnn.models._flat import Flat
 from crnn.types import Features, InputSpec, Level, Seq
 

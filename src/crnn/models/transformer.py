@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from crnn.config import Count, Share
 from crnn.errors import SettingsError
-from crnn.layers import zero_padding
-from crnn.layers.self_attention import SelfAttention, sinusoids
+from crnn.layers import SelfAttention, sinusoids, zero_padding
 from crnn.models._flat import Flat
 from crnn.types import Features, InputSpec, Level, Seq
 
