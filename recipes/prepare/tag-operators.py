@@ -10,7 +10,8 @@ the truth is a function of the picture; in scoring, any that makes it true count
 
 Written are ``x`` (count, height, width) uint8, ``y`` a label for each column ("" for nothing), ``split``, and
 ``equation``, such as "3 5 2 13". Labels are the operators in the gaps and, so that reading is taught, too, the digits
-where they stand; a result's minus sign has none. No picture of a symbol is in two parts; equations may be.
+where they stand; a result's minus sign has none. No picture of a symbol is in two parts; equations may be. Symbols of
+the training part are turned, leant and stretched a little each time they are drawn, since there are few of them.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-COUNTS = {"train": 30_000, "valid": 1_000, "test": 2_000}
+COUNTS = {"train": 40_000, "valid": 1_000, "test": 2_000}
 SHARES = {"train": (0.0, 0.7), "valid": (0.7, 0.8), "test": (0.8, 1.0)}  # of each symbol's pictures
 PAIRS = list(itertools.product("+-*", repeat=2))
-HEIGHT, WIDTH, SYMBOL = 18, 132, 14  # pixels; a symbol's picture is scaled to a square
-GAP, APART = 12, 18  # columns between two digits, and before the result
+HEIGHT, WIDTH, SYMBOL = 24, 176, 20  # pixels; a symbol's picture is scaled to a square
+GAP, APART = 14, 20  # columns between two digits, and before the result
+TURN, LEAN, STRETCH = 10.0, 0.15, 0.12  # degrees; columns a row; share of the size: most of each, in the training part
 
 
 def value(digits: tuple[int, int, int], pair: tuple[str, str]) -> int:
@@ -50,8 +52,7 @@ def prepare(source: Path, target: Path) -> None:
     """Draw the equations of all parts from the symbols in ``source``, and say what was drawn."""
     with np.load(source / "symbols.npz") as file:
         images, labels, names = file["images"], file["labels"], [str(name) for name in file["names"]]
-    small = np.stack([np.asarray(Image.fromarray(i).resize((SYMBOL, SYMBOL), Image.Resampling.BOX)) for i in images])
-    by_name = {name: small[labels == k] for k, name in enumerate(names)}
+    by_name = {name: images[labels == k] for k, name in enumerate(names)}
     rng = np.random.default_rng(0)
     x, y, split, equations, ways = [], [], [], [], Counter()
     for part, count in COUNTS.items():
@@ -61,7 +62,7 @@ def prepare(source: Path, target: Path) -> None:
             a, b, c = (int(digit) for digit in rng.integers(0, 10, 3))
             result = value((a, b, c), PAIRS[rng.integers(len(PAIRS))])
             known = solutions((a, b, c), result)
-            picture, columns = draw((a, b, c), result, known[0], symbols, rng)
+            picture, columns = draw((a, b, c), result, known[0], symbols, rng, varied=part == "train")
             x.append(picture)
             y.append(columns)
             split.append(part)
@@ -81,6 +82,8 @@ def draw(
     pair: tuple[str, str],
     symbols: dict[str, np.ndarray],
     rng: np.random.Generator,
+    *,
+    varied: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture ``(height, width)`` and the label of each of its columns."""
     picture, columns = np.full((HEIGHT, WIDTH), 255, np.uint8), np.full(WIDTH, "", "<U1")
@@ -88,7 +91,7 @@ def draw(
 
     def write(name: str, label: str) -> None:
         nonlocal at
-        symbol = symbols[name][rng.integers(len(symbols[name]))]
+        symbol = scaled(symbols[name][rng.integers(len(symbols[name]))], rng if varied else None)
         top = int(rng.integers(0, HEIGHT - SYMBOL + 1))
         window = picture[top : top + SYMBOL, at : at + SYMBOL]
         np.minimum(window, symbol, out=window)
@@ -104,6 +107,22 @@ def draw(
     for sign in str(result):
         write("minus" if sign == "-" else sign, "" if sign == "-" else sign)
     return picture, columns
+
+
+def scaled(symbol: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    """The picture of a symbol in the size that it is drawn in, varied if there is an ``rng``."""
+    picture = Image.fromarray(symbol)
+    if rng is not None:
+        turn, lean = np.radians(rng.uniform(-TURN, TURN)), rng.uniform(-LEAN, LEAN)
+        matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [[1, lean], [0, 1]]
+        matrix = matrix / rng.uniform(1 - STRETCH, 1 + STRETCH, 2)
+        middle = np.array(picture.size) / 2
+        (a, b), (d, e) = matrix
+        c, f = middle - matrix @ middle
+        picture = picture.transform(
+            picture.size, Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR, fillcolor=255
+        )
+    return np.asarray(picture.resize((SYMBOL, SYMBOL), Image.Resampling.BOX))
 
 
 def score(bundle: Path, data: Path, json: Path | None) -> None:
