@@ -3,7 +3,8 @@
     python recipes/prepare/classify-eeg.py ../shared/data/eeg-bonn eeg.npz
 
 500 segments of 4097 steps (23.6 seconds) of one electrode, 100 of each of five sets (Andrzejak et al. 2001, Physical
-Review E 64:061907). Written are ``x`` (500, 4097), numbers from -1 to 1 as a sound has them, and ``y``, the sets' names.
+Review E 64:061907). Written are ``x`` (500, 4097), numbers from -1 to 1 as a sound has them, and ``y``, the names of
+the sets.
 """
 
 from __future__ import annotations
