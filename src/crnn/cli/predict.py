@@ -14,11 +14,14 @@ from rich.console import Console
 
 from crnn.cli.options import Arithmetic, BatchSize, Format, ReadOptions, Threads, read_as_told, say_left_out
 from crnn.cli.options import threads as use_threads
+from crnn.errors import CrnnError, SettingsError
 
 
 def predict(
     bundle: Annotated[str, Parameter(help="A run folder, a .safetensors file or zoo:NAME.")],
-    sources: Annotated[list[str], Parameter(help="Files or folders; - reads their names from standard input.")],
+    sources: Annotated[
+        list[str], Parameter(help="Files or folders (or texts); - reads them from standard input, a line each.")
+    ],
     /,
     *,
     out: Annotated[
@@ -30,6 +33,10 @@ def predict(
     json: Annotated[bool, Parameter(help="Print JSON lines: the answer, its score, its parts.", negative="")] = False,
     top: Annotated[int, Parameter(help="Labels to print for each file, the likeliest first.")] = 1,
     csv: Annotated[bool, Parameter(help="Print CSV: file, answer, score.", negative="")] = False,
+    explain: Annotated[Path | None, Parameter(help="Write a page with the moments that made each answer.")] = None,
+    of: Annotated[
+        str | None, Parameter(help="What --explain looks for instead of the answer: a label, a number (2), a text.")
+    ] = None,
     format: Format = "auto",
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
@@ -41,6 +48,7 @@ def predict(
     crnn predict zoo:typewritten scans/*.png
     crnn predict runs/animals photo.jpg --top 3
     crnn predict runs/mine page.xml --out read/
+    crnn predict runs/sounds bark.wav --explain why.html
     find . -name '*.png' | crnn predict runs/mine - --csv > texts.csv
     """
     from crnn.deploy.predict import Predictor
@@ -50,8 +58,10 @@ def predict(
     console = Console(stderr=True)
     predictor = Predictor(bundle, precision=precision, batch_size=batch_size)
     read_as_told(predictor, reading)
-    job = _Job(sources, format, asked(predictor))
-    answers = job.answers(predictor)
+    job = _Job(sources, format, asked(predictor), predictor.kind.source)
+    if of is not None and explain is None:
+        raise SettingsError("--of is given", expected="--explain with it", do="Write: --explain why.html")
+    answers = job.answers(predictor) if explain is None else job.explained(predictor, explain, of)
     if out is not None and out.suffix:
         predictor.task.write(answers, out)
     elif out is not None:
@@ -67,16 +77,20 @@ def predict(
 class _Job:
     """The samples of a command, and what had to be left out of them."""
 
-    def __init__(self, sources: list[str], format: str, asked: Any) -> None:
-        self.sources, self.format, self.asked = sources, format, asked
+    def __init__(self, sources: list[str], format: str, asked: Any, source: Any) -> None:
+        self.sources, self.format, self.asked, self.source = sources, format, asked, source
         self.left_out: list[Any] = []
 
     def samples(self) -> Iterator[Any]:
         from crnn.data.formats import open_data
-        from crnn.errors import CrnnError
+        from crnn.types import Sample
 
         names = (line.rstrip("\n") for line in sys.stdin) if self.sources == ["-"] else iter(self.sources)
         for name in names:
+            text = self.source(name)
+            if not isinstance(text, Path) and not _is_there(name):
+                yield Sample(name, text)
+                continue
             try:
                 folder = Path(name) if Path(name).is_dir() else Path(name).parent
                 for sample in open_data(name, self.format, self.left_out, asked=self.asked):
@@ -85,7 +99,6 @@ class _Job:
                 self.left_out.append(error)
 
     def answers(self, predictor: Any) -> Iterator[Any]:
-        from crnn.errors import CrnnError
 
         for answer in predictor.stream(self.samples()):
             if isinstance(answer, CrnnError):
@@ -93,10 +106,31 @@ class _Job:
             else:
                 yield answer
 
+    def explained(self, predictor: Any, page: Path, of: str | None) -> Iterator[Any]:
+        """The same, with a page that says why."""
+        from crnn.deploy.explain import shown
+        from crnn.train.evaluate import write_answers
+
+        fragments: dict[str, str] = {}
+        task = predictor.task
+        for sample in self.samples():
+            try:
+                why = predictor.explain(sample, of=of)
+                picture = shown(predictor, sample, why)
+            except SettingsError:  # of what was asked for, and not of one source
+                raise
+            except CrnnError as error:
+                self.left_out.append(error)
+                continue
+            fragments[sample.id] = task.show(why.prediction, task.truth(sample), picture)
+            yield why.prediction
+        summary = {"bundle": predictor.bundle.encoder["name"], "samples": len(fragments)}
+        write_answers(page, fragments, title=f"{task.name}: why", summary=summary)
+
     def write_pages(self, answers: list[Any], out: Path) -> None:
         """A copy of each PAGE or ALTO file with the texts that were read, in the folder ``out``."""
         from crnn.data.formats import alto, page, split_id
-        from crnn.errors import CrnnError, DataError
+        from crnn.errors import DataError
 
         pages: dict[str, dict[str, Any]] = {}
         for answer in answers:
@@ -115,6 +149,13 @@ class _Job:
                 (page if page.recognise(source) else alto).write(source, lines, out / source.name)
             except CrnnError as error:
                 self.left_out.append(error)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # too long for a name
+        return False
 
 
 def _line(task: Any, answer: Any, kind: str, top: int) -> str:

@@ -142,3 +142,17 @@ def write_page(
     note = f"{tested.report.details.get('note', '')} {NOTE if explained else ''}"
     report = replace(tested.report, details={**tested.report.details, "note": note.strip()})
     write_html(path, report, title=title, summary=summary, fragments=fragment)
+
+
+def write_answers(path: Path, fragments: Mapping[str, str], *, title: str, summary: dict[str, Any]) -> None:
+    """A page of answers whose truth nobody knows: ``fragments`` are HTML, by the id of each sample, in their order."""
+    report = Report({}, tuple({"id": id} for id in fragments), details={"note": NOTE})
+    write_html(
+        path,
+        report,
+        title=title,
+        summary=summary,
+        fragments=lambda row: fragments[row["id"]],
+        most=len(fragments),
+        heading="Answers",
+    )

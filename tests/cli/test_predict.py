@@ -1,0 +1,58 @@
+"""``crnn predict``: texts among its sources, and the page that says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crnn.cli import main
+
+Made = Callable[..., Any]
+
+
+def predict(*arguments: str | Path) -> int | None:
+    with pytest.raises(SystemExit) as end:
+        main(["predict", *map(str, arguments)])
+    return end.value.code
+
+
+@pytest.fixture
+def sentences(tiny: Made, tmp_path: Path) -> Path:
+    """A bundle that tells sentences apart."""
+    tiny("cascade", "classify", "sentence").save(tmp_path / "sentences.safetensors")
+    return tmp_path / "sentences.safetensors"
+
+
+def test_texts_are_given_as_they_are(sentences: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "a word " * 200  # longer than any file's name
+    assert predict(sentences, "who wrote this ?", long) in (0, None)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("who wrote this ?\t") and second.startswith(long + "\t")
+
+
+def test_a_file_that_is_not_there_is_no_text(tiny: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny("cascade", "classify", "sound").save(tmp_path / "sounds.safetensors")
+    assert predict(tmp_path / "sounds.safetensors", tmp_path / "bark.wav") == 1
+    assert "bark.wav" in capsys.readouterr().err
+
+
+def test_a_page_shows_what_spoke_for_each_answer(
+    sentences: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "why.html"
+    assert predict(sentences, "who wrote <b>this</b> ?", "an answer", "--explain", page) in (0, None)
+    html, printed = page.read_text(encoding="utf-8"), capsys.readouterr().out
+    assert len(printed.splitlines()) == 2
+    assert "orange" in html and "&lt;b&gt;this&lt;/b&gt;" in html and "<b>this</b>" not in html
+
+
+def test_what_else_might_have_been_answered_is_asked_for_by_name(
+    sentences: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(sentences, "a text", "--explain", tmp_path / "why.html", "--of", "nobody") not in (0, None)
+    assert "nobody" in capsys.readouterr().err
+    assert predict(sentences, "a text", "--of", "nobody") not in (0, None)
+    assert "--explain" in capsys.readouterr().err
