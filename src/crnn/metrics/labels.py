@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from crnn.errors import DataError
+from crnn.metrics import sureness
 from crnn.metrics.interval import interval
 
 FIGURES: dict[str, tuple[str, str, str]] = {
@@ -25,7 +26,6 @@ FIGURES: dict[str, tuple[str, str, str]] = {
     "log_loss": ("Log loss", "Mean of minus the natural logarithm of the probability given to the truth.", ""),
 }
 """What each figure of ``score`` is called, what it says in plain words, and its unit (``%``: shown as per cent)."""
-BINS = 10
 LEAST = 1e-12
 
 
@@ -105,21 +105,18 @@ def confusions(guesses: Sequence[Guess], most: int = 30) -> list[tuple[str, str,
     return [(truth, guess, count) for (truth, guess), count in ranked[:most]]
 
 
-def reliability(guesses: Sequence[Guess], bins: int = BINS) -> list[tuple[float, float, int]]:
-    """For each of ``bins`` ranges of sureness that has samples: mean sureness, share that is right, samples."""
-    sure = np.array([g.scores[0] for g in guesses])
-    right = np.array([g.right for g in guesses], dtype=float)
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    return [
-        (float(sure[place == i].mean()), float(right[place == i].mean()), int((place == i).sum()))
-        for i in range(bins)
-        if (place == i).any()
-    ]
+def reliability(guesses: Sequence[Guess]) -> list[tuple[float, float, int]]:
+    """Ranges of sureness, see ``sureness.reliability``."""
+    return sureness.reliability(*_sure_and_right(guesses))
 
 
-def calibration_error(guesses: Sequence[Guess], bins: int = BINS) -> float:
-    """Expected calibration error: ``sum_b n_b / n |right_b - sure_b|`` (Naeini et al. 2015)."""
-    return sum(count * abs(sure - right) for sure, right, count in reliability(guesses, bins)) / len(guesses)
+def calibration_error(guesses: Sequence[Guess]) -> float:
+    """How far sureness lies from being right, see ``sureness.calibration_error``."""
+    return sureness.calibration_error(*_sure_and_right(guesses))
+
+
+def _sure_and_right(guesses: Sequence[Guess]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([g.scores[0] for g in guesses]), np.array([g.right for g in guesses], dtype=float)
 
 
 def ordered(labels: Any) -> list[Any]:

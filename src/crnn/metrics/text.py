@@ -107,6 +107,16 @@ def confusions(pairs: Sequence[Pair], most: int = 30) -> list[tuple[str, str, in
     return [(truth, read, count) for (truth, read), count in ranked[:most]]
 
 
+def right_letters(truth: str, read: str) -> list[bool]:
+    """For each letter of ``read`` whether it is one of the truth's in the alignment.
+
+    >>> right_letters("un pas", "une bas")
+    [True, True, False, True, False, True, True]
+    """
+    wrong = {j for tag, _, j in _edits(truth, read) if tag != "delete"}
+    return [j not in wrong for j in range(len(read))]
+
+
 def score(pairs: Sequence[Pair], groups: Sequence[Hashable] | None = None, seed: int = 0) -> dict[str, float]:
     """The figures of many readings ``(truth, read)``. All are fractions: 0.012 is 1.2 %.
 

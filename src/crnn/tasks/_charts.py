@@ -54,7 +54,7 @@ def confusion_svg(labels: Sequence[Any], table: np.ndarray) -> str:
     return picture(width, size + 26, "Confusion matrix: truth in rows, answer in columns", frame + "".join(pieces))
 
 
-def reliability_svg(bins: Sequence[tuple[float, float, int]]) -> str:
+def reliability_svg(bins: Sequence[tuple[float, float, int]], what: str = "samples") -> str:
     """For each range of sureness (across) the share that is right (up); on the diagonal they agree."""
     side, left, top = 260, 46, 12
     total = max(1, sum(count for _, _, count in bins))
@@ -62,7 +62,7 @@ def reliability_svg(bins: Sequence[tuple[float, float, int]]) -> str:
     pieces.append(f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}" {LINE} stroke-dasharray="4"/>')
     for sure, right, count in bins:
         x, y = left + side * sure, top + side * (1 - right)
-        said = f"{count} samples, {100 * sure:.0f} % sure, {100 * right:.0f} % right"
+        said = f"{count} {what}, {100 * sure:.0f} % sure, {100 * right:.0f} % right"
         radius = 3 + 12 * (count / total) ** 0.5
         pieces.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{x:.1f}" y2="{top + side * (1 - sure):.1f}" {LINE}/>')
         pieces.append(
@@ -74,6 +74,28 @@ def reliability_svg(bins: Sequence[tuple[float, float, int]]) -> str:
         pieces.append(text(left - 6, top + side * (1 - tick) + 4, f"{100 * tick:.0f} %", "end"))
     pieces.append(text(left + side / 2, top + side + 34, "how sure the network is", "middle"))
     return picture(left + side + 24, top + side + 44, "Reliability: share that is right by sureness", "".join(pieces))
+
+
+def rejection_svg(share: np.ndarray, rate: np.ndarray) -> str:
+    """The error rate (up) of the share of the answers that is given (across), the surest first; both ``(answers,)``."""
+    width, height, left, top = 360, 220, 52, 12
+    most = float(rate.max()) or 1.0
+    every = max(1, -(-len(share) // POINTS))
+    kept = np.unique([*range(0, len(share), every), len(share) - 1])
+    places = " ".join(f"{left + width * share[i]:.1f},{top + height * (1 - rate[i] / most):.1f}" for i in kept.tolist())
+    pieces = [f'<rect x="{left}" y="{top}" width="{width}" height="{height}" {LINE}/>']
+    pieces.append(f'<polyline points="{places}" fill="none" stroke="#2457c5" stroke-width="2"/>')
+    for tick in (0.5, 0.7, 0.9, 1.0):
+        i = max(0, int(tick * len(share) + 1e-9) - 1)
+        x, y = left + width * float(share[i]), top + height * (1 - float(rate[i]) / most)
+        said = f"{100 * share[i]:.0f} % answered, {100 * rate[i]:.2f} % errors"
+        pieces.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#2457c5"><title>{escape(said)}</title></circle>')
+    for tick in (0.0, 0.5, 1.0):
+        pieces.append(text(left + width * tick, top + height + 16, f"{100 * tick:.0f} %", "middle"))
+        pieces.append(text(left - 6, top + height * (1 - tick) + 4, f"{100 * most * tick:.1f} %", "end"))
+    pieces.append(text(left + width / 2, top + height + 34, "share that is answered, the surest first", "middle"))
+    title = "Error rate by the share that is answered"
+    return picture(left + width + 24, top + height + 44, title, "".join(pieces))
 
 
 def cloud_svg(truths: np.ndarray, answers: np.ndarray) -> str:

@@ -18,11 +18,14 @@ from torch import Tensor, nn
 
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Seen
+from crnn.metrics import sureness as sureness_metrics
 from crnn.metrics import text as text_metrics
 from crnn.tasks import _text_doubts
+from crnn.tasks._charts import rejection_svg, reliability_svg
 from crnn.tasks._common import Common, write_rows
 from crnn.tasks._line_html import NOTE, line_html
 from crnn.tasks._reading import BEST_PATH, Reader, Reading
+from crnn.tasks._sureness import FIGURES, PLAIN, Sureness, answered, letters
 from crnn.text import BLANK, Alphabet, Direction, Unicode, steps_needed
 from crnn.types import Batch, Part, Prediction, Sample, Seq
 
@@ -46,7 +49,7 @@ def _alphabet(settings: Transcribe.Settings, letters: Iterable[str]) -> Alphabet
 
 
 class Transcribe(Common):
-    """Text for each sample; knows the alphabet, and by which ``reading`` texts are found."""
+    """Text for each sample; knows the alphabet, by which ``reading`` texts are found, and how sure it may be."""
 
     name = "transcribe"
     answer = "text"
@@ -64,8 +67,10 @@ class Transcribe(Common):
         alike: Mapping[str, str] = field(default_factory=dict)
         """Letters to be written as others that look the same, where transcribers mixed them."""
 
-    def __init__(self, settings: Settings, alphabet: Alphabet, reading: Reading = BEST_PATH) -> None:
-        self.settings, self.alphabet, self.reading = settings, alphabet, reading
+    def __init__(
+        self, settings: Settings, alphabet: Alphabet, reading: Reading = BEST_PATH, sureness: Sureness = PLAIN
+    ) -> None:
+        self.settings, self.alphabet, self.reading, self.sureness = settings, alphabet, reading, sureness
         self._reader = Reader(reading, alphabet.letters)
 
     # what is learned from the training part, and kept in the bundle
@@ -85,13 +90,14 @@ class Transcribe(Common):
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Transcribe:
+        reading = Reading.restore(learned.get("reading", {}), learned)
         return cls(
-            settings, _alphabet(settings, learned["letters"]), Reading.restore(learned.get("reading", {}), learned)
+            settings, _alphabet(settings, learned["letters"]), reading, Sureness.restore(learned.get("sureness", {}))
         )
 
     def learned(self) -> dict[str, Any]:
-        reading = self.reading.learned()
-        return {"letters": "".join(self.alphabet.letters), **({"reading": reading} if reading else {})}
+        rest = {"reading": self.reading.learned(), "sureness": self.sureness.learned()}
+        return {"letters": "".join(self.alphabet.letters), **{name: values for name, values in rest.items() if values}}
 
     def arrays(self) -> dict[str, np.ndarray]:
         return self.reading.arrays()
@@ -102,10 +108,14 @@ class Transcribe(Common):
         if reading.model is not None and self.alphabet.direction == "rtl":
             given = "a language model is given for texts that are read from right to left"
             raise SettingsError(given, expected="a reader from left to right", do="Read without it: --beam 0")
-        task = Transcribe(self.settings, self.alphabet, reading)
+        task = Transcribe(self.settings, self.alphabet, reading, self.sureness)
         if reading.beam:
             _ = task._reader.search  # which says whether the model fits
         return task
+
+    def settle(self, pairs: Sequence[Pair]) -> Transcribe:
+        """The task with scores that are as often right on the validation part as they say."""
+        return Transcribe(self.settings, self.alphabet, self.reading, self.sureness.fit(pairs))
 
     def facts(self) -> dict[str, str]:
         a = self.alphabet
@@ -191,11 +201,14 @@ class Transcribe(Common):
     def read(self, id: str, log_probs: np.ndarray, stride: float, width: float) -> Prediction:
         """The reading of what the network said of one sample."""
         decoded = self._reader(log_probs, stride=stride, width=width)
+        scores = self.sureness.letters(np.array(decoded.scores)).tolist()
         parts = tuple(
             Part(self.alphabet.letters[n - 1], start, stop, score)
-            for n, (start, stop), score in zip(decoded.numbers, decoded.spans, decoded.scores, strict=True)
+            for n, (start, stop), score in zip(decoded.numbers, decoded.spans, scores, strict=True)
         )
-        return Prediction(id, self.alphabet.decode(decoded.numbers), decoded.score, parts)
+        return Prediction(
+            id, self.alphabet.decode(decoded.numbers), float(self.sureness.lines(np.array(decoded.score))), parts
+        )
 
     def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
         """The log-probability of the reading, or of the text ``of``."""
@@ -216,8 +229,15 @@ class Transcribe(Common):
         return (self.alphabet.clean(sample.y) or None) if isinstance(sample.y, str) else None
 
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
-        """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.text.score``."""
-        return text_metrics.score(_texts(pairs), groups)
+        """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.text.score``. Where letters have scores, how
+        honest these are, and the letter errors of the nine tenths of the lines that are the surest."""
+        figures = text_metrics.score(_texts(pairs), groups)
+        sure, right = letters(pairs)
+        if len(sure):
+            share, rate = answered(pairs)
+            figures["calibration_error"] = sureness_metrics.calibration_error(sure, right)
+            figures["cer_surest_90"] = float(rate[share <= 0.9][-1]) if (share <= 0.9).any() else figures["cer"]
+        return figures
 
     def row(self, truth: str, prediction: Prediction) -> dict[str, Any]:
         """One line of a report; ``badness`` sorts it, worst first."""
@@ -230,7 +250,19 @@ class Transcribe(Common):
 
     def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         confusions = text_metrics.confusions(_texts(pairs))
-        return {"confusions": confusions, "figures": text_metrics.FIGURES, "note": NOTE}
+        charts = []
+        sure, right = letters(pairs)
+        if len(sure):
+            charts.append(
+                ("Reliability of letters", reliability_svg(sureness_metrics.reliability(sure, right), "letters"))
+            )
+            charts.append(("Errors of what is sure", rejection_svg(*answered(pairs))))
+        return {
+            "confusions": confusions,
+            "figures": {**text_metrics.FIGURES, **FIGURES},
+            "note": NOTE,
+            "charts": charts,
+        }
 
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network: saying nothing."""
