@@ -16,6 +16,7 @@ import numpy as np
 
 from crnn.metrics import sureness
 from crnn.metrics.text import compare, right_letters
+from crnn.tasks._charts import rejection_svg, reliability_svg
 from crnn.types import Prediction
 
 FIGURES: dict[str, tuple[str, str, str]] = {
@@ -128,8 +129,30 @@ def letters(pairs: Sequence[tuple[str, Prediction]]) -> tuple[np.ndarray, np.nda
     return np.array(sure, dtype=float), np.array(right, dtype=float)
 
 
-def answered(pairs: Sequence[tuple[str, Prediction]]) -> tuple[np.ndarray, np.ndarray]:
-    """Share of the lines that are answered, the surest first, and their letter error rate, see ``metrics.sureness``."""
+def sureness_figures(pairs: Sequence[tuple[str, Prediction]]) -> dict[str, float]:
+    """How honest the scores of letters are, and the errors of the surest lines; nothing where letters have no scores."""
+    sure, right = letters(pairs)
+    if not len(sure):
+        return {}
+    share, rate = _answered(pairs)
+    most = rate[share <= 0.9]
+    error = sureness.calibration_error(sure, right)
+    return {"calibration_error": error, "cer_surest_90": float(most[-1] if len(most) else rate[-1])}
+
+
+def charts(pairs: Sequence[tuple[str, Prediction]]) -> list[tuple[str, str]]:
+    """The same as pictures with their titles."""
+    sure, right = letters(pairs)
+    if not len(sure):
+        return []
+    return [
+        ("Reliability of letters", reliability_svg(sureness.reliability(sure, right), "letters")),
+        ("Errors of what is sure", rejection_svg(*_answered(pairs))),
+    ]
+
+
+def _answered(pairs: Sequence[tuple[str, Prediction]]) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the lines that are answered, the surest first, and their letter error rate."""
     tallies = [compare(truth, p.value) for truth, p in pairs]
     sure = np.array([p.score for _, p in pairs], dtype=float)
     return sureness.answered(sure, np.array([t.total for t in tallies]), np.array([t.letters for t in tallies]))

@@ -18,14 +18,12 @@ from torch import Tensor, nn
 
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Seen
-from crnn.metrics import sureness as sureness_metrics
 from crnn.metrics import text as text_metrics
 from crnn.tasks import _text_doubts
-from crnn.tasks._charts import rejection_svg, reliability_svg
 from crnn.tasks._common import Common, write_rows
 from crnn.tasks._line_html import NOTE, line_html
 from crnn.tasks._reading import BEST_PATH, Reader, Reading
-from crnn.tasks._sureness import FIGURES, PLAIN, Sureness, answered, letters
+from crnn.tasks._sureness import FIGURES, PLAIN, Sureness, charts, sureness_figures
 from crnn.text import BLANK, Alphabet, Direction, Unicode, steps_needed
 from crnn.types import Batch, Part, Prediction, Sample, Seq
 
@@ -231,13 +229,7 @@ class Transcribe(Common):
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.text.score``. Where letters have scores, how
         honest these are, and the letter errors of the nine tenths of the lines that are the surest."""
-        figures = text_metrics.score(_texts(pairs), groups)
-        sure, right = letters(pairs)
-        if len(sure):
-            share, rate = answered(pairs)
-            figures["calibration_error"] = sureness_metrics.calibration_error(sure, right)
-            figures["cer_surest_90"] = float(rate[share <= 0.9][-1]) if (share <= 0.9).any() else figures["cer"]
-        return figures
+        return {**text_metrics.score(_texts(pairs), groups), **sureness_figures(pairs)}
 
     def row(self, truth: str, prediction: Prediction) -> dict[str, Any]:
         """One line of a report; ``badness`` sorts it, worst first."""
@@ -250,19 +242,8 @@ class Transcribe(Common):
 
     def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         confusions = text_metrics.confusions(_texts(pairs))
-        charts = []
-        sure, right = letters(pairs)
-        if len(sure):
-            charts.append(
-                ("Reliability of letters", reliability_svg(sureness_metrics.reliability(sure, right), "letters"))
-            )
-            charts.append(("Errors of what is sure", rejection_svg(*answered(pairs))))
-        return {
-            "confusions": confusions,
-            "figures": {**text_metrics.FIGURES, **FIGURES},
-            "note": NOTE,
-            "charts": charts,
-        }
+        figures = {**text_metrics.FIGURES, **FIGURES}
+        return {"confusions": confusions, "figures": figures, "note": NOTE, "charts": charts(pairs)}
 
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network: saying nothing."""
