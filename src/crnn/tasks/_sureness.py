@@ -130,7 +130,7 @@ def letters(pairs: Sequence[tuple[str, Prediction]]) -> tuple[np.ndarray, np.nda
 
 
 def sureness_figures(pairs: Sequence[tuple[str, Prediction]]) -> dict[str, float]:
-    """How honest the scores of letters are, and the errors of the surest lines; nothing where letters have no scores."""
+    """How honest the scores of letters are, and the errors of the surest lines; nothing where there are no scores."""
     sure, right = letters(pairs)
     if not len(sure):
         return {}
