@@ -14,6 +14,7 @@ from crnn.models.crnn_htr import CRNNHTR
 from crnn.models.crnn_kws import CRNNKWS
 from crnn.models.crnn_vgg import CRNNVGG
 from crnn.models.deepconvlstm import DeepConvLSTM
+from crnn.models.deepspeech2 import DeepSpeech2
 from crnn.models.eeg_cascade import EEGCascade
 from crnn.models.eeg_parallel import EEGParallel
 from crnn.models.grcnn import GRCNN
@@ -52,6 +53,7 @@ MODELS: dict[str, Any] = {
     "conv_attention": ConvAttention,
     "crnn_kws": CRNNKWS,
     "sednet": SEDnet,
+    "deepspeech2": DeepSpeech2,
     "eeg_cascade": EEGCascade,
     "eeg_parallel": EEGParallel,
 }
@@ -70,6 +72,10 @@ class Encoder(Protocol):
     them, so that a test can say what each does for the answers."""
     pooling: str
     """How its steps are best made one, if there is a best: mean, max, last, attention."""
+    streams: bool
+    """Only where a network can listen to a stream though it looks a little ahead: ``begin()`` gives a state,
+    ``forward(piece, state)`` the steps that are certain, ``finish(state)`` the ``Features`` that are owed at the end.
+    An encoder that is ``causal`` owes nothing, and begins with ``None``."""
     height: int
     """Height of the pictures that it was made for (readers of lines only)."""
     levels: tuple[Level, ...]
