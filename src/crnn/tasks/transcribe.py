@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from crnn.decode.ctc_greedy import Decoded
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Seen
 from crnn.metrics import text as text_metrics
@@ -198,7 +199,10 @@ class Transcribe(Common):
 
     def read(self, id: str, log_probs: np.ndarray, stride: float, width: float) -> Prediction:
         """The reading of what the network said of one sample."""
-        decoded = self._reader(log_probs, stride=stride, width=width)
+        return self.written(id, self._reader(log_probs, stride=stride, width=width))
+
+    def written(self, id: str, decoded: Decoded) -> Prediction:
+        """What was decoded, as an answer."""
         scores = self.sureness.letters(np.array(decoded.scores)).tolist()
         parts = tuple(
             Part(self.alphabet.letters[n - 1], start, stop, score)
