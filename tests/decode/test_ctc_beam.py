@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,34 +20,13 @@ TEXTS = ["abba", "abab", "baab", "cab", "abc"]
 LETTERS = ("a", "b", "c")
 
 
-def drawn(random: np.random.Generator, time: int, outputs: int, sharp: float) -> np.ndarray:
-    x = random.normal(size=(time, outputs)) * sharp
-    return x - np.logaddexp.reduce(x, axis=1, keepdims=True)
-
-
-def written(path: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(number for number, _ in itertools.groupby(path) if number)
-
-
-def all_texts(log_probs: np.ndarray) -> dict[tuple[int, ...], float]:
-    """The logarithm of the probability of each text, by every path."""
-    time, outputs = log_probs.shape
-    paths = np.array(list(itertools.product(range(outputs), repeat=time)))
-    scores = log_probs[np.arange(time), paths].sum(1)
-    texts: dict[tuple[int, ...], float] = {}
-    for path, score in zip(paths.tolist(), scores.tolist(), strict=True):
-        text = written(tuple(path))
-        texts[text] = np.logaddexp(texts.get(text, -np.inf), score)
-    return texts
-
-
-def test_exact_against_all_paths() -> None:
+def test_exact_against_all_paths(brute: Any) -> None:
     """All strings of 7 steps and 4 outputs; a beam that holds every prefix finds the best and its probability."""
     random = np.random.default_rng(0)
     greedy_finds = 0
     for case in range(200):
-        log_probs = drawn(random, 7, 4, 3.0 if case % 2 else 1.0)
-        texts = all_texts(log_probs)
+        log_probs = brute.drawn(random, 7, 4, 3.0 if case % 2 else 1.0)
+        texts = brute.all_texts(log_probs)
         best, *others = BeamSearch(5000, least=0.0)(log_probs, best=5)
         ranked = sorted(texts.values(), reverse=True)
         assert [h.log_prob for h in (best, *others)] == pytest.approx(ranked[:5], abs=1e-9)
@@ -55,11 +35,11 @@ def test_exact_against_all_paths() -> None:
     assert greedy_finds < 180, "the best path is not the best text; else this test shows nothing"
 
 
-def test_a_language_model_is_exact_too() -> None:
+def test_a_language_model_is_exact_too(brute: Any) -> None:
     random = np.random.default_rng(1)
     model = ngram.train(TEXTS, 3)
     for _ in range(20):
-        log_probs = drawn(random, 6, 4, 1.0)
+        log_probs = brute.drawn(random, 6, 4, 1.0)
         weight, bonus = 0.7, 0.4
 
         def ranked(text: tuple[int, ...], of_network: float, weight: float = weight, bonus: float = bonus) -> float:
@@ -67,17 +47,17 @@ def test_a_language_model_is_exact_too() -> None:
             of_model = sum(model.log_prob(tokens[i], tokens[max(0, i - 2) : i]) for i in range(1, len(tokens)))
             return of_network + weight * of_model + bonus * len(text)
 
-        scores = {text: ranked(text, p) for text, p in all_texts(log_probs).items()}
+        scores = {text: ranked(text, p) for text, p in brute.all_texts(log_probs).items()}
         found = BeamSearch(5000, ((LetterModel(model, LETTERS), weight),), bonus, least=0.0)(log_probs)[0]
         assert found.score == pytest.approx(max(scores.values()), abs=1e-5)
         assert found.numbers == max(scores, key=scores.__getitem__)
 
 
-def test_a_prefix_that_comes_back_is_the_same_prefix() -> None:
+def test_a_prefix_that_comes_back_is_the_same_prefix(brute: Any) -> None:
     """A narrow beam never holds one text twice."""
     random = np.random.default_rng(2)
     for _ in range(50):
-        found = BeamSearch(4, least=0.0)(drawn(random, 12, 3, 0.5), best=4)
+        found = BeamSearch(4, least=0.0)(brute.drawn(random, 12, 3, 0.5), best=4)
         assert len({h.numbers for h in found}) == len(found)
 
 
@@ -86,10 +66,10 @@ def test_no_steps_and_one_output() -> None:
     assert BeamSearch(5)(np.zeros((3, 1)))[0].numbers == ()
 
 
-def test_outputs_that_are_hardly_possible_change_nothing() -> None:
+def test_outputs_that_are_hardly_possible_change_nothing(brute: Any) -> None:
     random = np.random.default_rng(3)
     for _ in range(30):
-        log_probs = drawn(random, 20, 10, 6.0)
+        log_probs = brute.drawn(random, 20, 10, 6.0)
         assert BeamSearch(50)(log_probs)[0].numbers == BeamSearch(50, least=0.0)(log_probs)[0].numbers
 
 
@@ -184,6 +164,16 @@ def test_rows_are_what_the_model_says() -> None:
         state, context = following[:, number], (*context, letter if letter != "z" else ngram.UNKNOWN)
 
 
+def test_weights_behind_what_nothing_follows_count() -> None:
+    """Pruned files of others have such."""
+    grams = {("<s>",): (-99.0, -0.2), ("</s>",): (-0.6, 0.0), ("a",): (-0.3, -0.1), ("<unk>",): (-1.0, 0.0)}
+    model = ngram.NGram(2, grams)
+    scorer = LetterModel(model, ("a",))
+    assert scorer.ends(np.array([scorer.start]))[0] == pytest.approx(-0.8 * math.log(10))
+    _, following = scorer.rows(np.array([scorer.start]))
+    assert scorer.ends(following[:, 1])[0] == pytest.approx(-0.7 * math.log(10))
+
+
 def test_a_model_of_other_letters_is_refused() -> None:
     with pytest.raises(DataError, match="'a'"):
         LetterModel(ngram.train(TEXTS, 2), ("я", "ж"))
@@ -192,25 +182,25 @@ def test_a_model_of_other_letters_is_refused() -> None:
 # alignment
 
 
-def test_alignment_is_the_best_path_that_writes_the_text() -> None:
+def test_alignment_is_the_best_path_that_writes_the_text(brute: Any) -> None:
     random = np.random.default_rng(4)
     for numbers in [(), (1,), (1, 1), (1, 2, 1), (2, 2, 1)]:
-        log_probs = drawn(random, 6, 3, 1.0)
-        paths = [p for p in itertools.product(range(3), repeat=6) if written(p) == numbers]
+        log_probs = brute.drawn(random, 6, 3, 1.0)
+        paths = [p for p in itertools.product(range(3), repeat=6) if brute.written(p) == numbers]
         best = max(log_probs[np.arange(6), list(p)].sum() for p in paths)
         path = align(log_probs, numbers)
-        assert path is not None and written(tuple(path.tolist())) == numbers
+        assert path is not None and brute.written(tuple(path.tolist())) == numbers
         assert log_probs[np.arange(6), path].sum() == pytest.approx(best)
         assert along(log_probs, path, stride=2.0, width=12.0).numbers == numbers
 
 
-def test_a_long_text_is_aligned() -> None:
+def test_a_long_text_is_aligned(brute: Any) -> None:
     numbers = tuple(1 + i % 3 for i in range(200))
-    path = align(drawn(np.random.default_rng(5), 500, 4, 1.0), numbers)
-    assert path is not None and written(tuple(path.tolist())) == numbers
+    path = align(brute.drawn(np.random.default_rng(5), 500, 4, 1.0), numbers)
+    assert path is not None and brute.written(tuple(path.tolist())) == numbers
 
 
-def test_too_few_steps_have_no_alignment() -> None:
-    assert align(drawn(np.random.default_rng(0), 2, 3, 1.0), (1, 1)) is None
+def test_too_few_steps_have_no_alignment(brute: Any) -> None:
+    assert align(brute.drawn(np.random.default_rng(0), 2, 3, 1.0), (1, 1)) is None
     empty = align(np.zeros((0, 3)), ())
     assert empty is not None and len(empty) == 0

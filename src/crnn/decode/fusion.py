@@ -63,6 +63,25 @@ class Table:
             return self.scores[place], self.next[place]
 
 
+class Contexts:
+    """The contexts of an n-gram model as whole numbers, the empty one 0; ``start`` is that of an empty text."""
+
+    def __init__(self, model: NGram) -> None:
+        # files of others have weights behind n-grams that nothing follows, too
+        names = {gram[:-1] for gram in model.grams} | {gram for gram, (_, weight) in model.grams.items() if weight}
+        self.names = sorted((name for name in names if len(name) < model.order), key=len)  # shorter ones first
+        self.numbers = {context: i for i, context in enumerate(self.names)}
+        self.longest = model.order - 1
+        self.start = self.numbers.get((START,), 0)
+
+    def number(self, context: Gram) -> int:
+        """The longest known end of ``context``."""
+        context = context[max(0, len(context) - self.longest) :]
+        while context not in self.numbers:
+            context = context[1:]
+        return self.numbers[context]
+
+
 class LetterModel:
     """An n-gram model of letters as a scorer for outputs that stand for ``letters`` (output ``i + 1`` is letter ``i``).
 
@@ -86,7 +105,7 @@ class LetterModel:
         self.end = tokens[END]
         self.table = Table(len(self.columns))
         self.known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.start = self.nodes.get((START,), self.nodes[()])
+        self.start = self.contexts.start
 
     def rows(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.table.rows(states, self._row)
@@ -101,33 +120,25 @@ class LetterModel:
         behind: defaultdict[Gram, list[tuple[int, float]]] = defaultdict(list)
         for gram, (p, _) in model.grams.items():
             behind[gram[:-1]].append((number[gram[-1]], p * LN10))
-        self.contexts = sorted(behind, key=len)  # shorter ones first
-        self.nodes = {context: i for i, context in enumerate(self.contexts)}
-        self.behind = [behind[context] for context in self.contexts]
-        self.weight = [model.grams[context][1] * LN10 if context in model.grams else 0.0 for context in self.contexts]
-        self.longest = model.order - 1
-
-    def _node(self, context: Gram) -> int:
-        """The longest known end of ``context``."""
-        context = context[max(0, len(context) - self.longest) :]
-        while context not in self.nodes:
-            context = context[1:]
-        return self.nodes[context]
+        self.contexts = Contexts(model)
+        names = self.contexts.names
+        self.behind = [behind[context] for context in names]
+        self.weight = [model.grams[context][1] * LN10 if context in model.grams else 0.0 for context in names]
 
     def _all(self, state: int) -> tuple[np.ndarray, np.ndarray]:
         """Logarithm and next state for each token of the vocabulary."""
         found = self.known.get(state)
         if found is None:
-            context = self.contexts[state]
+            context = self.contexts.names[state]
             if context:
-                score, following = self._all(self._node(context[1:]))
+                score, following = self._all(self.contexts.number(context[1:]))
                 score, following = score + self.weight[state], following.copy()
             else:
                 score = np.full(len(self.vocabulary), NEVER * LN10)
                 following = np.full(len(self.vocabulary), state)
             for token, p in self.behind[state]:
                 score[token] = p
-                following[token] = self._node((*context, self.vocabulary[token]))
+                following[token] = self.contexts.number((*context, self.vocabulary[token]))
             found = self.known[state] = score, following
         return found
 
