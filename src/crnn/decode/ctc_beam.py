@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crnn.decode.align import likelihood
 from crnn.decode.fusion import Scorer
 from crnn.text import BLANK
 
@@ -36,6 +37,9 @@ class BeamSearch:
     ``width`` prefixes are kept after each step. ``scorers`` are language models with their weights; ``bonus`` is added
     for each letter, against their taste for short texts. Outputs whose probability is below ``least`` are not looked at
     in a step, nor is a letter ever added where the blank is as good as sure (at least ``1 - least``); 0 looks at all.
+
+    What a scorer refuses (``-inf``) is never written, unless its weight is 0. Where all that is left in the end would
+    have to go on (a lexicon's word that is not whole), the likeliest beginning of it that may end is taken.
     """
 
     width: int = 100
@@ -49,7 +53,30 @@ class BeamSearch:
         beam = _Beam(self)
         for row in np.asarray(log_probs, np.float64):
             beam.step(row)
-        return beam.finish(best)
+        found = beam.finish(best)
+        if np.isneginf(found[0].score):
+            return [self._shortened(log_probs, found[0].numbers)]
+        return [hypothesis for hypothesis in found if not np.isneginf(hypothesis.score)]
+
+    def _shortened(self, log_probs: np.ndarray, numbers: tuple[int, ...]) -> Hypothesis:
+        """The longest beginning of ``numbers`` that no scorer refuses; the empty text if there is none."""
+        extra = -np.inf
+        while numbers and np.isneginf(extra := self._extra(numbers)):
+            numbers = numbers[:-1]
+        whole = likelihood(log_probs, numbers)
+        return Hypothesis(numbers, whole, whole + (extra if numbers else self._extra(())))
+
+    def _extra(self, numbers: tuple[int, ...]) -> float:
+        """What the language models and the bonus add to the score of a text."""
+        extra = self.bonus * len(numbers)
+        for scorer, weight in self.scorers:
+            if weight:
+                state = np.full(1, scorer.start, np.int64)
+                for number in numbers:
+                    scores, following = scorer.rows(state)
+                    extra, state = extra + weight * float(scores[0, number]), following[:, number]
+                extra += weight * float(scorer.ends(state)[0])
+        return extra
 
 
 class _Beam:
@@ -57,6 +84,7 @@ class _Beam:
 
     def __init__(self, search: BeamSearch) -> None:
         self.search = search
+        self.scorers = [(scorer, weight) for scorer, weight in search.scorers if weight]
         self.parents, self.letters = [NOWHERE], [BLANK]  # of every prefix that ever was kept
         self.known: dict[tuple[int, int], int] = {}
         self.prefix = np.zeros(1, np.int64)
@@ -64,7 +92,7 @@ class _Beam:
         self.last = np.zeros(1, np.int64)
         self.blank, self.letter = np.zeros(1), np.full(1, LOG_ZERO)  # paths that end in the blank, in the last letter
         self.extra = np.zeros(1)  # of the language models, weighted, and the bonus
-        self.states = [np.full(1, scorer.start, np.int64) for scorer, _ in search.scorers]
+        self.states = [np.full(1, scorer.start, np.int64) for scorer, _ in self.scorers]
         self.place = np.full(1024, NOWHERE, np.int64)  # of a prefix in the beam
 
     def step(self, row: np.ndarray) -> None:
@@ -118,7 +146,7 @@ class _Beam:
         """The hypotheses as they stand."""
         whole = np.logaddexp(self.blank, self.letter)
         score = whole + self.extra
-        for state, (scorer, weight) in zip(self.states, self.search.scorers, strict=True):
+        for state, (scorer, weight) in zip(self.states, self.scorers, strict=True):
             score = score + weight * scorer.ends(state)
         order = np.argsort(-score, kind="stable")[: max(1, best)]
         return [Hypothesis(self._numbers(int(self.prefix[i])), float(whole[i]), float(score[i])) for i in order]
@@ -136,7 +164,7 @@ class _Beam:
         """What the language models say of each prefix and letter, and their states after it."""
         total: np.ndarray | float = 0.0
         rows = []
-        for state, (scorer, weight) in zip(self.states, self.search.scorers, strict=True):
+        for state, (scorer, weight) in zip(self.states, self.scorers, strict=True):
             scores, following = scorer.rows(state)
             total = total + weight * scores[:, outputs]
             rows.append(following[:, outputs])
