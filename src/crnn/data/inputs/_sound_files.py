@@ -76,12 +76,21 @@ def check_length(seconds: float, longest: float, file: Path | None) -> None:
         raise DataError(f"lasts {seconds:.0f} seconds", expected=f"at most {longest:.0f}", do=do, file=file)
 
 
-def _at_rate(x: np.ndarray, header: Header, rate: int) -> np.ndarray:
+def resampler(given: int, rate: int) -> Any:
+    """What brings a sound that arrives in pieces from the rate ``given`` to ``rate``: ``soxr.ResampleStream``."""
+    return _soxr().ResampleStream(given, rate, 1, dtype="float32")
+
+
+def _soxr() -> Any:
     try:
         import soxr
     except ImportError as error:
         raise MissingExtra("soxr", "audio") from error
-    y, wanted = soxr.resample(x, header.rate, rate), header.resampled(rate)
+    return soxr
+
+
+def _at_rate(x: np.ndarray, header: Header, rate: int) -> np.ndarray:
+    y, wanted = _soxr().resample(x, header.rate, rate), header.resampled(rate)
     return np.pad(y, (0, max(0, wanted - len(y))))[:wanted]
 
 

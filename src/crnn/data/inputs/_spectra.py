@@ -41,9 +41,15 @@ def log_mel(wave: np.ndarray, window: int, hop: int, filters: np.ndarray) -> np.
     found = np.empty((count, len(filters)), np.float32)
     for start in range(0, count, BLOCK):
         spectrum = np.fft.rfft(frames[start : start + BLOCK] * hann, size)
-        power = (spectrum.real**2 + spectrum.imag**2) @ filters.T
+        power = of_each(spectrum.real**2 + spectrum.imag**2, filters)
         found[start : start + BLOCK] = 10 * np.log10(np.maximum(power, FLOOR))
     return found
+
+
+def of_each(rows: np.ndarray, filters: np.ndarray) -> np.ndarray:
+    """``rows @ filters.T`` of ``(frames, bins)`` and ``(outputs, bins)``, each row by itself: a matrix product would add
+    in another order for one frame than for many, and the last bit would say how a sound was cut into pieces."""
+    return np.einsum("fb,ob->fo", rows, filters, optimize=False)
 
 
 @lru_cache(maxsize=8)
@@ -71,9 +77,9 @@ def from_mel(mel: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def cosines(mels: int, count: int) -> np.ndarray:
-    """The first ``count`` rows of the orthonormal cosine transform (type 2) of ``mels`` values: MFCC are log-mel times
-    this, ``(frames, mels) @ (mels, count)``."""
-    waves = np.cos(np.pi / mels * (np.arange(mels)[:, None] + 0.5) * np.arange(count)) * np.sqrt(2 / mels)
-    waves[:, 0] /= np.sqrt(2)
+    """The first ``count`` rows of the orthonormal cosine transform (type 2) of ``mels`` values, ``(count, mels)``: MFCC
+    are ``of_each`` of the log-mel and these."""
+    waves = np.cos(np.pi / mels * (np.arange(mels) + 0.5) * np.arange(count)[:, None]) * np.sqrt(2 / mels)
+    waves[0] /= np.sqrt(2)
     waves.setflags(write=False)
     return waves

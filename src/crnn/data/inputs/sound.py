@@ -19,7 +19,8 @@ from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._sound_files import SUFFIXES, check_length, checked, header_of, read_wave
 from crnn.data.inputs._sound_picture import spectrum_png, wave_png
-from crnn.data.inputs._spectra import cosines, fft_size, frame_count, log_mel, mel_filters, to_mel
+from crnn.data.inputs._sound_pieces import Pieces
+from crnn.data.inputs._spectra import cosines, fft_size, frame_count, log_mel, mel_filters, of_each, to_mel
 from crnn.data.inputs.sound_augment import SoundAugment, raised, taken
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.findings import Finding, Look
@@ -139,7 +140,7 @@ class Sound(Kind):
     def decode(self, source: Source) -> np.ndarray:
         wave = self._wave(source)
         self._steps(len(wave), source)
-        return wave if self.raw else self._bands(wave)
+        return self._heard(wave)
 
     def vary(
         self, x: np.ndarray, y: np.ndarray | None, augment: SoundAugment, rng: np.random.Generator
@@ -157,7 +158,7 @@ class Sound(Kind):
     def finish(self, x: np.ndarray) -> np.ndarray:
         x = x[:, None] - self.mean if self.raw else x - self.mean
         if self.cosines is not None:
-            x = x @ self.cosines
+            x = of_each(x, self.cosines)
         x = (x / self.deviation).astype(np.float32)
         return x if self.raw else x[:, None, :]  # (time, mels) -> (time, channels, mels)
 
@@ -189,6 +190,23 @@ class Sound(Kind):
         """The spectrogram, low below and high above; of a raw waveform its outline."""
         wave = self._wave(source)
         return wave_png(wave) if self.raw else spectrum_png(self._bands(wave))
+
+    def pieces(self, rate: int) -> Pieces:
+        """Reads a sound of ``rate`` samples a second that arrives in pieces; joined it gives what ``decode`` and
+        ``finish`` give of the whole, to the bit. Raises ``SettingsError`` where the whole must be known."""
+        s = self.settings
+        if s.range and not self.raw:
+            raise SettingsError(
+                f"input.range is {s.range:g}, which counts from the loudest moment of the whole sound",
+                expected="0, to listen while a sound goes on",
+                do="Train with input.range=0.",
+            )
+        return Pieces(
+            rate, self.rate, (1, 1) if self.raw else (self.window, self.hop), lambda x: self.finish(self._heard(x))
+        )
+
+    def _heard(self, wave: np.ndarray) -> np.ndarray:
+        return wave if self.raw else self._bands(wave)
 
     def _bands(self, wave: np.ndarray) -> np.ndarray:
         s = self.settings
