@@ -13,18 +13,20 @@ from crnn.bundle import Net, build, readable
 from crnn.config import Precision, Recipe, fill
 from crnn.data.formats.npz import samples_of
 from crnn.deploy.predict import Predictor
+from crnn.deploy.vote import predictor
 from crnn.errors import SettingsError
 from crnn.models import MODELS
 from crnn.registry import pick
 from crnn.tasks import TASKS
 
 
-def load(bundle: str | Path, *, precision: Precision = "auto", device: str = "cpu") -> Predictor:
+def load(bundle: str | Path | Sequence[str | Path], *, precision: Precision = "auto", device: str = "cpu") -> Predictor:
     """A trained network ready to answer: ``crnn.load("runs/hand")("line.png").value``.
 
-    ``bundle`` is a run folder, a ``.safetensors`` file or ``zoo:NAME``. Raises ``BundleError``.
+    ``bundle`` is a run folder, a ``.safetensors`` file or ``zoo:NAME``; of a list, all answer and vote. Raises
+    ``BundleError``.
     """
-    return Predictor(bundle, precision=precision, device=device)
+    return predictor(bundle, precision=precision, device=device)
 
 
 def create(

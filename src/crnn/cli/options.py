@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_type_hints
 
 from cyclopts import Group as Heading
@@ -11,7 +11,18 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from crnn import config
-from crnn.config import DataSettings, Precision, ReadSettings, Recipe, TrainSettings, as_dict, assign, documented, fill
+from crnn.config import (
+    BEAM,
+    DataSettings,
+    Precision,
+    ReadSettings,
+    Recipe,
+    TrainSettings,
+    as_dict,
+    assign,
+    documented,
+    fill,
+)
 from crnn.errors import CrnnError, SettingsError
 from crnn.registry import suggest
 
@@ -23,7 +34,9 @@ def options_of(cls: type, skip: tuple[str, ...] = ()) -> Any:
     for f in dataclasses.fields(cls):
         if f.name not in skip:
             default = f"default: {f.default}" if f.default not in (None, "") else ""
-            text = Parameter(help=f"{texts[f.name]} [{default}]" if default else texts[f.name], show_default=False)
+            help = f"{texts[f.name]} [{default}]" if default else texts[f.name]
+            many = "list" in str(hints[f.name])
+            text = Parameter(help=help, show_default=False, negative="" if many else None)
             fields.append((f.name, Annotated[hints[f.name] | None, text], dataclasses.field(default=None)))
     made = dataclasses.make_dataclass(f"{cls.__name__}Options", fields, kw_only=True, frozen=True)
     made.__module__ = __name__  # cyclopts takes a class of the standard library for a plain value
@@ -48,7 +61,7 @@ Group = Annotated[
 ]
 Answer = Annotated[str | None, Parameter(help="Column of a table that holds the answer.")]
 
-BEAM = 30  # prefixes, where a language model is given and nobody says how many
+BUNDLES = "A run folder, a .safetensors file or zoo:NAME; several with commas between them vote."
 
 BatchSize = Annotated[int, Parameter(help="Samples in a batch.")]
 Arithmetic = Annotated[Precision, Parameter(help="Number format of the arithmetic.")]
@@ -91,13 +104,34 @@ def read_as_told(predictor: Any, options: Any) -> None:
     if not hasattr(task, "with_reading"):
         name = next(iter(given)).replace("_", "-")
         raise SettingsError(f"--{name} is given", expected=f"no such option for {task.name}", do="Leave it out.")
-    names = {"beam": "beam", "lm_weight": "weight", "lm_bonus": "bonus"}
-    values = {names[key]: value for key, value in given.items() if key in names}
-    if "lm" in given:
-        from crnn.decode.ngram import read_arpa
+    for voter in predictor.voters:
+        own = voter.task.with_reading(reading_of(voter.task, given))
+        voter.bundle.task = voter.task = own
 
-        values = {"beam": task.reading.beam or BEAM, **values, "model": read_arpa(given["lm"])}
-    predictor.bundle.task = predictor.task = task.with_reading(dataclasses.replace(task.reading, **values))
+
+def reading_of(task: Any, given: Mapping[str, Any]) -> Any:
+    """The reading of ``task``, with what is ``given`` of the fields of ``ReadSettings`` in its place."""
+    from crnn.decode.lexicon import hot_word, read_words
+    from crnn.decode.ngram import read_arpa
+    from crnn.decode.trie import spelled
+
+    names = {"beam": "beam", "lm_weight": "weight", "lm_bonus": "bonus", "lm_unknown": "unknown"}
+    values = {names[key]: value for key, value in given.items() if key in names}
+    told = [f"--{key}" for key in ("lm", "lexicon", "hot") if given.get(key)]
+    if told and given.get("beam") == 0:
+        raise SettingsError(f"{told[0]} is given with --beam 0", expected="a beam", do=f"Write: --beam {BEAM}")
+    if told:
+        values.setdefault("beam", task.reading.beam or BEAM)
+    if given.get("lm"):
+        values["model"] = read_arpa(given["lm"])
+    if given.get("lexicon"):
+        words = tuple(dict.fromkeys(task.alphabet.clean(word) for word in read_words(given["lexicon"])))
+        spelled(words, task.alphabet.letters, given["lexicon"])  # names letters that are not known, and the file
+        values["lexicon"] = words
+    if given.get("hot"):
+        hot = dict(hot_word(text) for text in given["hot"])
+        values["hot"] = tuple((task.alphabet.clean(word), weight) for word, weight in hot.items())
+    return dataclasses.replace(task.reading, **values)
 
 
 def say_left_out(console: Console, errors: Sequence[CrnnError], most: int) -> None:

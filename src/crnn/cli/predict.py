@@ -12,13 +12,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from crnn.cli.options import Arithmetic, BatchSize, Format, ReadOptions, Threads, read_as_told, say_left_out
+from crnn.cli.options import BUNDLES, Arithmetic, BatchSize, Format, ReadOptions, Threads, read_as_told, say_left_out
 from crnn.cli.options import threads as use_threads
 from crnn.errors import CrnnError, SettingsError
 
 
 def predict(
-    bundle: Annotated[str, Parameter(help="A run folder, a .safetensors file or zoo:NAME.")],
+    bundle: Annotated[str, Parameter(help=BUNDLES)],
     sources: Annotated[
         list[str], Parameter(help="Files or folders (or texts); - reads them from standard input, a line each.")
     ],
@@ -51,12 +51,12 @@ def predict(
     crnn predict runs/sounds bark.wav --explain why.html
     find . -name '*.png' | crnn predict runs/mine - --csv > texts.csv
     """
-    from crnn.deploy.predict import Predictor
+    from crnn.deploy.vote import predictor as ready
     from crnn.train.prepare import asked
 
     use_threads(threads)
     console = Console(stderr=True)
-    predictor = Predictor(bundle, precision=precision, batch_size=batch_size)
+    predictor = ready(bundle, precision=precision, batch_size=batch_size)
     read_as_told(predictor, reading)
     job = _Job(sources, format, asked(predictor), predictor.kind.source)
     if of is not None and explain is None:
@@ -124,7 +124,7 @@ class _Job:
                 continue
             fragments[sample.id] = task.show(why.prediction, task.truth(sample), picture)
             yield why.prediction
-        summary = {"bundle": predictor.bundle.encoder["name"], "samples": len(fragments)}
+        summary = {"bundle": predictor.name, "samples": len(fragments)}
         write_answers(page, fragments, title=f"{task.name}: why", summary=summary)
 
     def write_pages(self, answers: list[Any], out: Path) -> None:

@@ -14,6 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from crnn.cli.options import (
+    BUNDLES,
     Answer,
     Arithmetic,
     BatchSize,
@@ -30,7 +31,7 @@ from crnn.errors import CrnnError, DataError, SettingsError
 
 
 def test(
-    bundle: Annotated[str, Parameter(help="A run folder, a .safetensors file or zoo:NAME.")],
+    bundle: Annotated[str, Parameter(help=BUNDLES)],
     data: Annotated[str, Parameter(help="Folder or table with known answers, in any known format.")],
     /,
     *,
@@ -62,13 +63,13 @@ def test(
     crnn test zoo:typewritten pages/ --json results/mine.json
     """
     from crnn.deploy.branches import Branches
-    from crnn.deploy.predict import Predictor
+    from crnn.deploy.vote import predictor as ready
     from crnn.train.evaluate import evaluate, write_page
     from crnn.train.prepare import held_back
 
     use_threads(threads)
     console = Console(stderr=True)
-    predictor = Predictor(bundle, precision=precision, batch_size=batch_size)
+    predictor = ready(bundle, precision=precision, batch_size=batch_size)
     read_as_told(predictor, reading)
     left_out: list[CrnnError] = []
     settings = DataSettings(train=data, format=format, group=group, answer=answer)
@@ -90,7 +91,8 @@ def test(
         summary = {"bundle": bundle, "data": data, "part": part or "all", "samples": len(tested.samples)}
         summary |= {"left out": len(left_out) + len(tested.left_out), "model": result.model, "date": result.date}
         title = f"{predictor.task.name}: {Path(data).name}"
-        write_page(html, tested, predictor, title=title, summary=summary, explained=explain)
+        explained = explain if len(predictor.voters) == 1 else 0  # which of them would be explained?
+        write_page(html, tested, predictor, title=title, summary=summary, explained=explained)
         console.print(f"page: {html}", highlight=False)
     if predictions is not None:
         predictor.task.write(tested.predictions, predictions)
@@ -138,7 +140,7 @@ def result_of(predictor: Any, tested: Any, data: str, part: str, name: str, *, s
     return Result(
         name=name,
         task=predictor.task.name,
-        model=predictor.bundle.encoder["name"],
+        model=predictor.name,
         data=Path(data).name,
         split=part,
         metrics=tested.report.metrics,
@@ -147,6 +149,6 @@ def result_of(predictor: Any, tested: Any, data: str, part: str, name: str, *, s
         seed=card.get("train", {}).get("seed", 0),
         threads=torch.get_num_threads(),
         precision=predictor.precision,
-        parameters=sum(p.numel() for p in predictor.net.parameters()),
+        parameters=sum(p.numel() for voter in predictor.voters for p in voter.net.parameters()),
         train_seconds=seconds or card.get("train_seconds"),
     )

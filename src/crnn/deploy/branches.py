@@ -23,7 +23,8 @@ class Branches:
 
     def __init__(self, predictor: Predictor) -> None:
         self.encoder: Any = predictor.net.encoder
-        self.names: tuple[str, ...] = getattr(self.encoder, "fused", ())
+        alone = len(predictor.voters) == 1
+        self.names: tuple[str, ...] = getattr(self.encoder, "fused", ()) if alone else ()
         self._sums: list[tuple[list[Tensor], int]] = []
 
     @contextmanager

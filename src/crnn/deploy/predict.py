@@ -67,6 +67,16 @@ class Predictor:
                 raise answer
         return answers if many else answers[0]
 
+    @property
+    def name(self) -> str:
+        """The model's, for people."""
+        return str(self.bundle.encoder["name"])
+
+    @property
+    def voters(self) -> tuple[Predictor, ...]:
+        """The networks that answer: this one."""
+        return (self,)
+
     def explain(self, source: Any, *, of: Any = None) -> Explanation:
         """Which moments of a ``Source`` made the answer, or speak for the label, number or text ``of``: see
         ``crnn.deploy.explain``. Raises the error of a source that cannot be read, and ``SettingsError``."""

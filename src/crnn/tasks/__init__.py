@@ -48,6 +48,8 @@ class Task(Protocol):
     """Whether targets belong to single steps of the input, and move with them when it is varied."""
     averages: bool
     """Whether answers for several views of a sample can be averaged."""
+    votes: bool
+    """Whether answers of several bundles can become one."""
     stratum: Callable[[Sample], Any] | None
     """The class of a sample, of which each part of the data gets its share, if there are classes."""
     settings: Any
@@ -65,6 +67,9 @@ class Task(Protocol):
     def grow_head(self, head: nn.Module, old: Any, weights: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
     def loss(self, net: nn.Module, batch: Batch) -> Tensor: ...
     def predict(self, net: nn.Module, batch: Batch) -> list[Prediction]: ...
+    def vote(self, answers: Sequence[Prediction]) -> Prediction:
+        """One answer for several that bundles of this task gave to a sample, one at least."""
+
     def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
         """How strongly each row of ``inputs`` speaks for ``prediction`` (places in steps), or for the label, number or
         text ``of``: ``(rows,)``, which a gradient can go through. All rows are as long. Raises ``SettingsError``."""

@@ -24,6 +24,7 @@ class Common:
     model = "cascade"
     aligned = False
     averages = False
+    votes = False
     columns: tuple[str, ...] = ()
     """Columns of its CSV files, where an answer may have no row."""
     stratum: Callable[[Sample], Any] | None = None
@@ -31,6 +32,10 @@ class Common:
     def settle(self, pairs: Sequence[tuple[Any, Prediction]]) -> Self:
         """The task as it goes into the bundle, with what the validation part says of it: nothing."""
         return self
+
+    def vote(self, answers: Sequence[Prediction]) -> Prediction:
+        """One answer for several; only tasks whose answers can be put to the vote are asked."""
+        raise NotImplementedError
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What was learned and is too large for plain values, by name."""

@@ -1,4 +1,5 @@
-"""How a reader finds the text in what a network says: the best path, or a beam of prefixes and a language model."""
+"""How a reader finds the text in what a network says: the best path, or a beam of prefixes, language
+models and lists of words."""
 
 from __future__ import annotations
 
@@ -9,43 +10,81 @@ from typing import Any
 
 import numpy as np
 
+from crnn.config import BEAM
 from crnn.decode.align import align
-from crnn.decode.ctc_beam import BeamSearch
+from crnn.decode.ctc_beam import BeamSearch, Hypothesis
 from crnn.decode.ctc_greedy import Decoded, along, greedy
-from crnn.decode.fusion import LetterModel
+from crnn.decode.fusion import LetterModel, Scorer
+from crnn.decode.lexicon import HotWords, Lexicon
 from crnn.decode.ngram import NGram
+from crnn.decode.words import UNKNOWN_LETTER, WordCount, WordModel
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """``beam`` prefixes are kept, 0 takes the best path; ``weight`` is that of the language model ``model`` (letters),
-    ``bonus`` is added for each letter, against the model's taste for short texts."""
+    """``beam`` prefixes are kept, 0 takes the best path.
+
+    ``weight`` is that of the language model ``model``, of letters or of words; ``bonus`` is added for each letter, or
+    for each word, against the model's taste for short texts; ``unknown`` for each letter of a word that a model of
+    words does not know (``-inf``: none such is written). Where there is a ``lexicon``, only its words are written.
+    ``hot`` words have each a bonus.
+    """
 
     beam: int = 0
     weight: float = 0.8
     bonus: float = 1.0
     model: NGram | None = None
+    unknown: float = UNKNOWN_LETTER
+    lexicon: tuple[str, ...] = field(default=(), repr=False)
+    hot: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def told(self) -> bool:
+        """Whether anything but the network has a say."""
+        return self.model is not None or bool(self.lexicon) or bool(self.hot)
 
     def learned(self) -> dict[str, Any]:
         """Its plain values, for a bundle."""
-        return {} if not self.beam else {"beam": self.beam, "weight": self.weight, "bonus": self.bonus}
+        if not self.beam:
+            return {}
+        values: dict[str, Any] = {"beam": self.beam, "weight": self.weight, "bonus": self.bonus}
+        if self.unknown != UNKNOWN_LETTER:
+            values["unknown"] = str(self.unknown)  # plain values have no infinity
+        if self.hot:
+            values["hot"] = [list(pair) for pair in self.hot]
+        return values
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The language model, for a bundle."""
-        return {} if self.model is None or not self.beam else self.model.arrays()
+        """The language model and the lexicon, for a bundle."""
+        arrays = {} if self.model is None or not self.beam else self.model.arrays()
+        if self.lexicon and self.beam:
+            arrays["lexicon"] = np.frombuffer("\n".join(self.lexicon).encode(), np.uint8)
+        return arrays
 
     @classmethod
     def restore(cls, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Reading:
+        """What ``learned`` and ``arrays`` gave."""
         model = NGram.of_arrays(arrays) if "tokens" in arrays else None
-        return cls(**values, model=model)
+        words = bytes(arrays["lexicon"].tolist()).decode().split("\n") if "lexicon" in arrays else ()
+        hot = tuple((word, weight) for word, weight in values.get("hot", ()))
+        rest = {key: float(value) if key == "unknown" else value for key, value in values.items() if key != "hot"}
+        return cls(**rest, model=model, lexicon=tuple(words), hot=hot)
 
     def __str__(self) -> str:
         if not self.beam:
             return "best path"
-        if self.model is None:
-            return f"beam {self.beam}"
-        told = f"{self.model.order}-gram of letters ({len(self.model):,} n-grams), weight {self.weight:g}"
-        return f"beam {self.beam}, {told}, bonus {self.bonus:g}"
+        told = [f"beam {self.beam}"]
+        if self.model is not None:
+            of = "words" if self.model.of_words else "letters"
+            told.append(f"{self.model.order}-gram of {of} ({len(self.model):,} n-grams), weight {self.weight:g}")
+            told.append(f"bonus {self.bonus:g}")
+            if self.model.of_words:
+                told.append(f"unknown {self.unknown:g}")
+        if self.lexicon:
+            told.append(f"lexicon of {len(self.lexicon):,} words")
+        if self.hot:
+            told.append(f"{len(self.hot):,} hot words")
+        return ", ".join(told)
 
 
 BEST_PATH = Reading()
@@ -60,9 +99,23 @@ class Reader:
 
     @cached_property
     def search(self) -> BeamSearch:
-        r = self.reading
-        scorers = () if r.model is None else ((LetterModel(r.model, self.letters), r.weight),)
-        return BeamSearch(r.beam, scorers, r.bonus if scorers else 0.0)
+        """The search, with all that has a say. Raises ``DataError`` for what does not fit the letters."""
+        r, scorers = self.reading, list[tuple[Scorer, float]]()
+        if r.lexicon:
+            scorers.append((Lexicon(r.lexicon, self.letters), 1.0))
+        if r.model is not None and r.model.of_words:
+            scorers.append((WordModel(r.model, self.letters, unknown=r.unknown), r.weight))
+            scorers.append((WordCount(self.letters), r.bonus))
+        elif r.model is not None:
+            scorers.append((LetterModel(r.model, self.letters), r.weight))
+        if r.hot:
+            scorers.append((HotWords(dict(r.hot), self.letters), 1.0))
+        letters = r.model is not None and not r.model.of_words
+        return BeamSearch(r.beam or BEAM, tuple(scorers), r.bonus if letters else 0.0)
+
+    def texts(self, log_probs: np.ndarray, best: int) -> list[Hypothesis]:
+        """The ``best`` texts in ``log_probs`` ``(time, outputs)``, highest score first; one at least."""
+        return self.search(log_probs, best=best)
 
     def __call__(self, log_probs: np.ndarray, *, stride: float, width: float) -> Decoded:
         """The text in ``log_probs`` ``(time, outputs)``, with scores and places as of ``ctc_greedy.along``."""

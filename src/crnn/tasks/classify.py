@@ -36,6 +36,7 @@ class Classify(Common):
     best = ("accuracy", max)
     figures = ("accuracy", "macro_f1")
     averages = True
+    votes = True
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
@@ -152,6 +153,17 @@ class Classify(Common):
         first = next(iter(batch.inputs.values())) if isinstance(batch.inputs, Mapping) else batch.inputs
         steps = first.lengths[:: batch.views].tolist()
         return [self._prediction(*row) for row in zip(batch.ids, shares, steps, strict=True)]
+
+    def vote(self, answers: Sequence[Prediction]) -> Prediction:
+        """The label with the highest mean probability; a bundle that does not know a label gives it none."""
+        first = answers[0]
+        sums = dict.fromkeys((part.value for answer in answers for part in answer.parts), 0.0)
+        for part in (part for answer in answers for part in answer.parts):
+            sums[part.value] += part.score / len(answers)
+        order = sorted(sums, key=lambda label: -sums[label])
+        stop = first.parts[0].stop if first.parts else 0.0
+        parts = tuple(Part(label, 0.0, stop, min(1.0, sums[label])) for label in order)
+        return Prediction(first.id, parts[0].value, parts[0].score, parts)
 
     def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
         """The log odds of the answer, or of the label ``of``, at the temperature of the bundle."""

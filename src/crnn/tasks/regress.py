@@ -36,6 +36,7 @@ class Regress(Common):
     best = ("mae", min)
     figures = ("mae", "r2")
     averages = True
+    votes = True
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
@@ -164,6 +165,11 @@ class Regress(Common):
         y = net(batch.inputs).view(len(batch), batch.views, -1).mean(1).cpu().numpy()
         table = y * np.array(self.deviation) + np.array(self.mean)
         return [Prediction(id, _value(row), 1.0) for id, row in zip(batch.ids, table.tolist(), strict=True)]
+
+    def vote(self, answers: Sequence[Prediction]) -> Prediction:
+        """The mean of each number."""
+        mean = np.mean([_row(answer.value) for answer in answers], axis=0)
+        return Prediction(answers[0].id, _value(mean.tolist()), 1.0)
 
     def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
         """The number itself, in its unit; of several the first, or that which ``of`` names (``value_2``, or 2)."""

@@ -6,6 +6,7 @@ all ways to write the text in that many steps, so no one has to say where a lett
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,8 +25,9 @@ from crnn.tasks import _text_doubts
 from crnn.tasks._common import Common, write_rows
 from crnn.tasks._line_html import NOTE, line_html
 from crnn.tasks._reading import BEST_PATH, Reader, Reading
+from crnn.tasks._rover import rover
 from crnn.tasks._sureness import FIGURES, PLAIN, Sureness, charts, sureness_figures
-from crnn.text import BLANK, Alphabet, Direction, Unicode, steps_needed
+from crnn.text import BLANK, Alphabet, Direction, Unicode, display_order, steps_needed
 from crnn.types import Batch, Part, Prediction, Sample, Seq
 
 Pair = tuple[str, Prediction]
@@ -56,6 +58,8 @@ class Transcribe(Common):
     model = "crnn"
     best = ("cer", min)
     figures = ("cer", "wer")
+    averages = True
+    votes = True
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
@@ -190,11 +194,17 @@ class Transcribe(Common):
         return [self.read(id, *said) for id, said in zip(batch.ids, self.said(net, batch), strict=True)]
 
     def said(self, net: Any, batch: Batch) -> list[tuple[np.ndarray, float, float]]:
-        """What the network says of each sample: log-probabilities ``(time, outputs)``, and columns of the input, for
-        each step and in all."""
+        """What the network says of each sample, the mean over its views: log-probabilities ``(time, outputs)``, and
+        columns of the input, for each step and in all."""
         y, lengths = net(batch.inputs)
+        if batch.views > 1:  # which are equally long
+            y = y.unflatten(0, (len(batch), batch.views)).logsumexp(1) - math.log(batch.views)
         stride = float(net.encoder.levels[-1].stride)
-        array, steps, widths = y.cpu().numpy(), lengths.tolist(), batch.inputs.lengths.tolist()
+        array, steps, widths = (
+            y.cpu().numpy(),
+            lengths[:: batch.views].tolist(),
+            batch.inputs.lengths[:: batch.views].tolist(),
+        )
         return [(row[:t], stride, float(w)) for row, t, w in zip(array, steps, widths, strict=True)]
 
     def read(self, id: str, log_probs: np.ndarray, stride: float, width: float) -> Prediction:
@@ -211,6 +221,14 @@ class Transcribe(Common):
         return Prediction(
             id, self.alphabet.decode(decoded.numbers), float(self.sureness.lines(np.array(decoded.score))), parts
         )
+
+    def vote(self, answers: Sequence[Prediction]) -> Prediction:
+        """The letters that most readings agree on, see ``_rover``; the score is the mean of the readers'."""
+        parts = rover([answer.parts for answer in answers])
+        text = "".join(part.value for part in parts)
+        if self.alphabet.direction == "rtl":
+            text = display_order(text)
+        return Prediction(answers[0].id, text, float(np.mean([a.score for a in answers])), parts)
 
     def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
         """The log-probability of the reading, or of the text ``of``."""
