@@ -115,13 +115,24 @@ class ReadSettings:
     """How texts are found."""
 
     beam: Whole | None = None
-    """Prefixes that beam search keeps; 0 takes the best path. By default as the bundle says, and 30 with --lm."""
+    """Prefixes that beam search keeps; 0 takes the best path. By default as the bundle says, and 30 with --lm,
+    --lexicon, --hot."""
     lm: str | None = None
-    """Language model of letters (ARPA, also .gz) beside the network, in the place of the bundle's."""
+    """Language model of letters or words (ARPA, also .gz) beside the network, in the place of the bundle's."""
     lm_weight: Strength | None = None
     """Weight of the language model; crnn tune finds a good one."""
     lm_bonus: float | None = None
-    """What is added for each letter, against the language model's taste for short texts."""
+    """What is added for each letter, or word, against the language model's taste for short texts."""
+    lm_unknown: float | None = None
+    """What is added for each letter of a word that a model of words does not know; -inf: known words only."""
+    lexicon: str | None = None
+    """List of words, one a line: no other is written."""
+    hot: list[str] | None = None
+    """A word to be preferred, WORD or WORD:WEIGHT; may be given several times."""
+
+
+BEAM = 30
+"""Prefixes, where something has a say beside the network and nobody says how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,32 @@ def test_a_model_of_other_letters_is_refused() -> None:
         reader(Reading(beam=5, model=ngram.train(["яж"], 2)))
 
 
+def test_words_decide_where_the_network_hardly_does() -> None:
+    """A model of words is known by its tokens; a lexicon forces, a hot word tempts."""
+    words = Reading(beam=10, model=ngram.train([["abc"], ["abc"], ["cab"]], 2))
+    assert reader(words).read("x", unsure(), 4.0, 20.0).value == "abc"
+    assert reader(Reading(beam=10, lexicon=("abc", "acb"))).read("x", unsure(), 4.0, 20.0).value == "abc"
+    assert reader(Reading(beam=10, lexicon=("cab",))).read("x", unsure(), 4.0, 20.0).value == "cab"
+    hot = reader(Reading(beam=10, hot=(("abc", 1.0),)))
+    assert hot.read("x", unsure(), 4.0, 20.0).value == "abc"
+    assert [part.value for part in hot.read("x", unsure(), 4.0, 20.0).parts] == ["a", "b", "c"]
+    assert "2-gram of words" in words.__str__() and "unknown -2.5" in str(words)
+
+
+def test_several_texts_with_their_scores() -> None:
+    task = reader(Reading(beam=10, model=MODEL))
+    found = task._reader.texts(unsure(), 5)
+    assert len(found) == 5 and found[0].numbers == (1, 2, 3)
+    assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
+    assert len(reader(Reading())._reader.texts(unsure(), 3)) == 3, "a reader by the best path searches for this"
+
+
+def test_letters_that_the_model_never_saw_are_named() -> None:
+    assert Reading(model=MODEL).unheard(("a", "z", " ")) == ["z", " "]
+    assert Reading(model=ngram.train([["ab"]], 1)).unheard(("a", "z", " ")) == ["z"]
+    assert Reading().unheard(("a",)) == []
+
+
 @pytest.fixture
 def lines(tiny: Callable[..., Any], made: Callable[..., Path], tmp_path: Path) -> tuple[Path, Path, Path]:
     """A bundle that has learned nothing, lines, and a language model of their texts."""
@@ -85,6 +111,36 @@ def test_the_model_lies_in_the_bundle(lines: tuple[Path, Path, Path], tmp_path: 
     assert again.model.grams.keys() == reading.model.grams.keys()  # type: ignore[union-attr]
     assert "2-gram" in load(tmp_path / "told.safetensors").task.facts()["decoding"]
     assert load(lines[0]).task.reading == Reading()
+
+
+def test_words_lie_in_the_bundle(lines: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    bundle = load(lines[0])
+    letter, other = bundle.task.alphabet.letters[-2:]
+    model = ngram.train([[letter * 2, other], [letter, letter * 2]], 2)
+    lexicon = (letter * 2, letter, other)
+    for unknown in (-3.0, -np.inf):
+        reading = Reading(beam=7, model=model, unknown=unknown, lexicon=lexicon, hot=((letter, 2.0), (other, -1.0)))
+        replace(bundle, task=bundle.task.with_reading(reading)).save(tmp_path / "told.safetensors")
+        again = load(tmp_path / "told.safetensors").task.reading
+        assert replace(again, model=None) == replace(reading, model=None)
+        assert again.model.of_words and again.model.grams.keys() == model.grams.keys()
+    said = load(tmp_path / "told.safetensors").task.facts()["decoding"]
+    assert "2-gram of words" in said and "lexicon of 3 words" in said and "2 hot words" in said
+
+
+def test_tuning_a_model_of_words_tries_what_unknown_words_cost(
+    lines: tuple[Path, Path, Path], samples: Callable[..., Any]
+) -> None:
+    predictor, part = Predictor(lines[0]), samples("transcribe", "line")
+    model = ngram.train([sample.y.split(" ") for sample in part if sample.y], 2)
+    tried: list[Any] = []
+    best = tune(predictor, part, Reading(beam=4, model=model), tried=tried.append)
+    assert best.figures["cer"] == min(t.figures["cer"] for t in tried)
+    assert {t.reading.unknown for t in tried} > {-1.5, -4.0}
+    tried.clear()
+    lexicon = tuple(dict.fromkeys(model.tokens))
+    assert tune(predictor, part, Reading(beam=4, lexicon=lexicon), tried=tried.append).reading.lexicon == lexicon
+    assert len(tried) == 1, "without a language model there is nothing to weigh"
 
 
 def test_tuning_takes_the_least_error_of_all_that_it_tried(
@@ -124,6 +180,38 @@ def test_commands(lines: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest
     assert run("tune", bundle, folder, "--out", told) == 2
     said = capsys.readouterr().err
     assert all(words in said for words in ("nothing.txt", "name in .arpa", "no language model is given"))
+
+
+def test_commands_with_words(
+    lines: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, folder, _ = map(str, lines)
+    arpa, told, words = str(tmp_path / "w.arpa"), str(tmp_path / "told.safetensors"), tmp_path / "words.txt"
+    alphabet = load(bundle).task.alphabet
+    letter = next(x for x in alphabet.letters if x.isalnum())
+    words.write_text(f"{letter}\n{letter * 2}\n", encoding="utf-8")
+
+    def run(*arguments: str) -> int:
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        return int(end.value.code or 0)
+
+    assert run("lm", "train", folder, "--words", "--out", arpa) == 0
+    assert ngram.read_arpa(arpa).of_words and ngram.read_arpa(arpa).order == 3
+    tuned = ("--lm", arpa, "--lexicon", str(words), "--lm-unknown", "-3", "--beam", "4", "--split", "train")
+    assert run("tune", bundle, folder, *tuned, "--out", told) == 0
+    assert "lexicon of 2 words" in capsys.readouterr().err
+    reading = load(told).task.reading
+    assert reading.lexicon == (letter, letter * 2) and reading.unknown == -3.0
+    assert run("predict", told, folder, "--hot", letter, "--hot", f"{letter * 2}:2.5", "--csv") == 0
+    texts = [line.split(",")[1] for line in capsys.readouterr().out.splitlines()]
+    assert texts and all(set(text.split()) <= {letter, letter * 2} for text in texts)
+    words.write_text("ё\n", encoding="utf-8")
+    assert run("predict", bundle, folder, "--lexicon", str(words)) == 2
+    assert run("predict", bundle, folder, "--hot", "ё") == 2
+    assert run("predict", bundle, folder, "--hot", letter, "--beam", "0") == 2
+    said = capsys.readouterr().err
+    assert "words.txt: words have the letters 'ё'" in said and "--hot is given with --beam 0" in said
 
 
 def test_options_of_readers_are_refused_by_other_tasks(

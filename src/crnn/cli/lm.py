@@ -1,8 +1,8 @@
-"""``crnn lm train`` and ``crnn tune``: language models of letters, and readers that use them."""
+"""``crnn lm train`` and ``crnn tune``: language models of letters or words, and readers that use them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +10,11 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from crnn.cli.options import BEAM, Format, Threads, say_left_out
+from crnn.cli.options import BEAM, Format, Threads, reading_of, say_left_out, say_unheard
 from crnn.cli.options import threads as use_threads
 from crnn.errors import CrnnError, DataError, SettingsError
 
+LETTERS, WORDS = 6, 3  # the longest n-grams of each, where nobody says
 HELD_OUT = 20  # of so many texts one is kept to see how surprising new texts are
 
 lm = App(name="lm", help="Language models.", help_format="plaintext")
@@ -27,13 +28,15 @@ def train(
     /,
     *,
     out: Annotated[Path, Parameter(help="ARPA file to write: NAME.arpa, or .arpa.gz, which is a tenth as large.")],
-    order: Annotated[int, Parameter(help="Longest n-gram, in letters.")] = 6,
+    words: Annotated[bool, Parameter(help="Count words in the place of letters.", negative="")] = False,
+    order: Annotated[int | None, Parameter(help="Longest n-gram. [default: 6 letters, or 3 words]")] = None,
     format: Format = "auto",
 ) -> None:
-    """Count a language model of letters (modified Kneser-Ney) and write it as ARPA.
+    """Count a language model of letters or words (modified Kneser-Ney) and write it as ARPA.
 
     crnn lm train texts.txt --out french.arpa.gz
     crnn lm train lines/ --order 8 --out lines.arpa.gz
+    crnn lm train texts.txt --words --out words.arpa.gz
     """
     from crnn.decode.ngram import train as count
     from crnn.decode.ngram import write_arpa
@@ -45,12 +48,15 @@ def train(
     if not lines:
         raise DataError("there is no text", expected="a line at least", do="Name a file with text.", file=texts[0])
     console = Console(stderr=True)
-    new = lines[::HELD_OUT] if len(lines) >= 2 * HELD_OUT else []
+    longest = order if order is not None else WORDS if words else LETTERS
+    tokens: list[Sequence[str]] = [line.split(" ") for line in lines] if words else list(lines)
+    new = tokens[::HELD_OUT] if len(lines) >= 2 * HELD_OUT else []
     if new:
-        known = count((line for i, line in enumerate(lines) if i % HELD_OUT), order)
-        said = f"perplexity {known.perplexity(new):.2f} a letter on {len(new):,} texts held out for this figure"
+        known = count((line for i, line in enumerate(tokens) if i % HELD_OUT), longest)
+        of = "word" if words else "letter"
+        said = f"perplexity {known.perplexity(new):.2f} a {of} on {len(new):,} texts held out for this figure"
         console.print(said, highlight=False)
-    model = count(lines, order)
+    model = count(tokens, longest)
     write_arpa(model, out)
     console.print(f"{len(model):,} n-grams of {len(lines):,} texts: {out}", highlight=False, soft_wrap=True)
 
@@ -61,7 +67,12 @@ def tune(
     /,
     *,
     out: Annotated[Path, Parameter(help="Bundle to write, with the language model in it.")],
-    lm: Annotated[Path | None, Parameter(help="Language model of letters (ARPA). [default: the bundle's]")] = None,
+    lm: Annotated[Path | None, Parameter(help="Language model (ARPA). [default: the bundle's]")] = None,
+    lexicon: Annotated[Path | None, Parameter(help="List of words, one a line: no other is written.")] = None,
+    lm_unknown: Annotated[
+        float | None,
+        Parameter(help="For each letter of a word unknown to a model of words; -inf: none. [default: tuned]"),
+    ] = None,
     beam: Annotated[int, Parameter(help="Prefixes that the search keeps.")] = BEAM,
     split: Annotated[str, Parameter(help="Part of the data to choose by, where it has parts.")] = "valid",
     format: Format = "auto",
@@ -70,12 +81,13 @@ def tune(
     """Choose weight and bonus of a language model by the error on a validation part, and put it into the bundle.
 
     crnn tune runs/mine lines/ --lm french.arpa.gz --out runs/mine/tuned.safetensors
+    crnn tune runs/mine lines/ --lm words.arpa.gz --lexicon words.txt --out runs/mine/tuned.safetensors
     """
     from crnn.data.formats import open_data
-    from crnn.decode.ngram import read_arpa
     from crnn.deploy.predict import Predictor
     from crnn.tasks import Reading
     from crnn.train.prepare import asked
+    from crnn.train.tune import UNKNOWNS
     from crnn.train.tune import tune as run
 
     use_threads(threads)
@@ -85,19 +97,23 @@ def tune(
     samples = open_data(data, format, left_out, asked=asked(predictor))
     part = [s for s in samples if s.split == split] or [s for s in samples if s.split is None]
     say_left_out(console, left_out, most=5)
-    own = getattr(predictor.task, "reading", None)
-    model = read_arpa(lm) if lm is not None else own.model if own is not None else None
-    if model is None:
-        raise SettingsError(
-            "no language model is given", expected="an ARPA file", do="Make one: crnn lm train", file=bundle
-        )
+    reading = None
+    if hasattr(predictor.task, "reading"):
+        given = {"beam": beam, "lm": lm, "lexicon": lexicon, "lm_unknown": lm_unknown}
+        reading = reading_of(predictor.task, {name: value for name, value in given.items() if value is not None})
+        reading = replace(reading, weight=Reading().weight, bonus=Reading().bonus)
+        if reading.model is None and not reading.lexicon:
+            do = "Make one: crnn lm train"
+            raise SettingsError("no language model is given", expected="an ARPA file", do=do, file=bundle)
+        say_unheard(console, predictor.task, reading)
 
     def say(tried: object) -> None:
         reading, figures = tried.reading, tried.figures  # type: ignore[attr-defined]
-        told = f"weight {reading.weight:g}  bonus {reading.bonus:g}  {predictor.task.say(figures)}"
-        console.print(told, highlight=False)
+        told = f"weight {reading.weight:g}  bonus {reading.bonus:g}  "
+        told += f"unknown {reading.unknown:g}  " if reading.model is not None and reading.model.of_words else ""
+        console.print(told + predictor.task.say(figures), highlight=False)
 
-    best = run(predictor, part, Reading(beam=beam, model=model), tried=say)
+    best = run(predictor, part, reading, tried=say, unknowns=UNKNOWNS if lm_unknown is None else ())
     task = predictor.task.with_reading(best.reading)
     # folded for prediction, the network is not what was trained: the bundle is read again
     from crnn.bundle import load

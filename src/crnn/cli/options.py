@@ -105,8 +105,10 @@ def read_as_told(predictor: Any, options: Any) -> None:
         name = next(iter(given)).replace("_", "-")
         raise SettingsError(f"--{name} is given", expected=f"no such option for {task.name}", do="Leave it out.")
     for voter in predictor.voters:
-        own = voter.task.with_reading(reading_of(voter.task, given))
-        voter.bundle.task = voter.task = own
+        reading = reading_of(voter.task, given)
+        voter.bundle.task = voter.task = voter.task.with_reading(reading)
+        if "lm" in given:
+            say_unheard(Console(stderr=True), voter.task, reading)
 
 
 def reading_of(task: Any, given: Mapping[str, Any]) -> Any:
@@ -132,6 +134,15 @@ def reading_of(task: Any, given: Mapping[str, Any]) -> Any:
         hot = dict(hot_word(text) for text in given["hot"])
         values["hot"] = tuple((task.alphabet.clean(word), weight) for word, weight in hot.items())
     return dataclasses.replace(task.reading, **values)
+
+
+def say_unheard(console: Console, task: Any, reading: Any) -> None:
+    """Letters of the network that its language model knows nothing of, and therefore keeps from being written."""
+    letters = reading.unheard(task.alphabet.letters)
+    if letters:
+        shown = " ".join(map(repr, letters[:20])) + (" ..." if len(letters) > 20 else "")
+        said = f"the language model does not know {len(letters)} of the network's letters: {shown}"
+        console.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def say_left_out(console: Console, errors: Sequence[CrnnError], most: int) -> None:

@@ -44,6 +44,11 @@ class NGram:
         """All that it knows, without the marks of beginning and end."""
         return [gram[0] for gram in self.grams if len(gram) == 1 and gram[0] not in (START, END, UNKNOWN)]
 
+    @property
+    def of_words(self) -> bool:
+        """Whether its tokens are words, not single letters."""
+        return any(len(token) > 1 for token in self.tokens)
+
     def log_prob(self, token: str, context: Gram = ()) -> float:
         """Natural logarithm of the probability of ``token`` after ``context``; what is not known counts as unknown."""
         token = token if (token,) in self.grams else UNKNOWN

@@ -20,6 +20,8 @@ from crnn.decode.trie import AFTER, NONE, START, Trie, spelled
 from crnn.errors import DataError
 from crnn.text import BLANK
 
+UNKNOWN_LETTER = -2.5
+"""What a letter of an unknown word adds to the logarithm of the probability, where nobody says how much."""
 KEPT = 1 << 18  # ends of words in their contexts that are remembered, some 50 MB
 
 
@@ -34,7 +36,7 @@ class WordModel:
     Raises ``DataError`` if the model knows no word of these letters, naming letters of its words that are not there.
     """
 
-    def __init__(self, model: NGram, letters: Sequence[str], *, unknown: float = -2.5) -> None:
+    def __init__(self, model: NGram, letters: Sequence[str], *, unknown: float = UNKNOWN_LETTER) -> None:
         possible, known = set(letters) - {" "}, model.tokens
         self.words = [word for word in known if possible.issuperset(word)]
         if not self.words:

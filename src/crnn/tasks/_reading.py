@@ -3,7 +3,7 @@ models and lists of words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -43,6 +43,13 @@ class Reading:
         """Whether anything but the network has a say."""
         return self.model is not None or bool(self.lexicon) or bool(self.hot)
 
+    def unheard(self, letters: Iterable[str]) -> list[str]:
+        """Those of ``letters`` that the language model, if there is one, does not know."""
+        if self.model is None:
+            return []
+        known = {letter for token in self.model.tokens for letter in token} | ({" "} if self.model.of_words else set())
+        return [letter for letter in letters if letter not in known]
+
     def learned(self) -> dict[str, Any]:
         """Its plain values, for a bundle."""
         if not self.beam:
@@ -67,7 +74,9 @@ class Reading:
         model = NGram.of_arrays(arrays) if "tokens" in arrays else None
         words = bytes(arrays["lexicon"].tolist()).decode().split("\n") if "lexicon" in arrays else ()
         hot = tuple((word, weight) for word, weight in values.get("hot", ()))
-        rest = {key: float(value) if key == "unknown" else value for key, value in values.items() if key != "hot"}
+        rest: dict[str, Any] = {
+            key: float(value) if key == "unknown" else value for key, value in values.items() if key != "hot"
+        }
         return cls(**rest, model=model, lexicon=tuple(words), hot=hot)
 
     def __str__(self) -> str:

@@ -13,6 +13,8 @@ from crnn.types import Batch, Prediction, Sample
 
 WEIGHTS = (0.3, 0.5, 0.7, 0.9, 1.2)
 BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0)
+WORD_BONUSES = (-1.0, 0.0, 1.0, 2.0, 4.0)
+UNKNOWNS = (-1.5, -2.5, -4.0, -6.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,19 @@ class Tried:
 
 
 def tune(
-    predictor: Predictor, samples: Sequence[Sample], reading: Any, *, tried: Callable[[Tried], None] = lambda _: None
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    reading: Any,
+    *,
+    unknowns: Sequence[float] = UNKNOWNS,
+    tried: Callable[[Tried], None] = lambda _: None,
 ) -> Tried:
     """The best of several weights and bonuses of ``reading`` on ``samples``, which need a text each.
 
-    The network answers once; weights are tried with the bonus given, then bonuses with the best weight, then the
-    weights beside it. ``tried`` is told of each. Raises ``DataError`` if no sample has a text and can be read.
+    The network answers once; weights are tried with the bonus given, then bonuses with the best weight, then, for a
+    model of words, ``unknowns`` (what a letter of an unknown word adds; none leaves that as it is), then the weights
+    beside the best. A reading without a language model is tried as it is. ``tried`` is told of each. Raises
+    ``DataError`` if no sample has a text and can be read.
     """
     task = predictor.task
     truth = {s.id: task.truth(s) for s in samples}
@@ -40,28 +49,33 @@ def tune(
     if not seen:
         raise DataError("no line can be read and has a text", expected="one at least", do="Run crnn check on the data.")
     groups = [s.group for s in seen]
-    found: dict[tuple[float, float], Tried] = {}
+    found: dict[tuple[float, float, float], Tried] = {}
 
-    def judge(weight: float, bonus: float) -> Tried:
-        if (weight, bonus) not in found:
-            own = replace(reading, weight=weight, bonus=bonus)
+    def judge(own: Any) -> Tried:
+        key = (own.weight, own.bonus, own.unknown)
+        if key not in found:
             reader = task.with_reading(own)
             pairs = [(truth[s.id], reader.read(s.id, *heard.said[s.id])) for s in seen]
-            found[weight, bonus] = Tried(own, task.score(pairs, groups))
-            tried(found[weight, bonus])
-        return found[weight, bonus]
+            found[key] = Tried(own, task.score(pairs, groups))
+            tried(found[key])
+        return found[key]
 
     name, better = task.best
 
-    def best(choices: Sequence[Tried]) -> Any:
-        return better(choices, key=lambda t: t.figures[name]).reading
+    def best(field: str, start: Any, values: Sequence[float]) -> Any:
+        choices = [judge(replace(start, **{field: value})) for value in values]
+        return better(choices, key=lambda t: t.figures[name])
 
-    first = best([judge(weight, reading.bonus) for weight in WEIGHTS])
-    second = best([judge(first.weight, bonus) for bonus in BONUSES])
-    at = WEIGHTS.index(second.weight)
-    beside = [judge(weight, second.bonus) for weight in WEIGHTS[max(0, at - 1) : at + 2]]
-    chosen = best(beside)
-    return found[chosen.weight, chosen.bonus]
+    if reading.model is None:
+        return judge(reading)
+    words = reading.model.of_words
+    chosen = best("weight", reading, WEIGHTS).reading
+    chosen = best("bonus", chosen, WORD_BONUSES if words else BONUSES).reading
+    if words and unknowns:
+        chosen = best("unknown", chosen, unknowns).reading
+    at = WEIGHTS.index(chosen.weight)
+    tuned: Tried = best("weight", chosen, WEIGHTS[max(0, at - 1) : at + 2])
+    return tuned
 
 
 class _Heard:
