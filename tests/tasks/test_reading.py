@@ -58,6 +58,8 @@ def test_a_beam_alone_agrees_with_the_best_path_where_the_network_is_sure() -> N
 def test_reading_from_right_to_left_refuses_a_model() -> None:
     with pytest.raises(SettingsError, match="right to left"):
         reader(Reading(beam=5, model=MODEL), direction="rtl")
+    with pytest.raises(SettingsError, match="right to left"):
+        reader(Reading(beam=5, lexicon=("ab",)), direction="rtl")
 
 
 def test_a_model_of_other_letters_is_refused() -> None:

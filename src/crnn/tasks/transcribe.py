@@ -106,10 +106,10 @@ class Transcribe(Common):
         return self.reading.arrays()
 
     def with_reading(self, reading: Reading) -> Transcribe:
-        """This task with another way to find texts. Raises ``SettingsError`` for a language model beside texts from
-        right to left, ``DataError`` for one that knows none of the letters."""
-        if reading.model is not None and self.alphabet.direction == "rtl":
-            given = "a language model is given for texts that are read from right to left"
+        """This task with another way to find texts. Raises ``SettingsError`` for a language model or words
+        beside texts from right to left, ``DataError`` for those that do not fit the letters."""
+        if reading.told and self.alphabet.direction == "rtl":
+            given = "a language model or a list of words is given for texts that are read from right to left"
             raise SettingsError(given, expected="a reader from left to right", do="Read without it: --beam 0")
         task = Transcribe(self.settings, self.alphabet, reading, self.sureness)
         if reading.beam:
