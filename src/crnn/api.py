@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, overload
 
 from crnn import config
-from crnn.bundle import Net, build, readable
+from crnn.bundle import Net, build, default_model, readable
 from crnn.config import Precision, Recipe, fill
 from crnn.data.formats.npz import samples_of
 from crnn.deploy.predict import Predictor
+from crnn.deploy.stream import Stream
 from crnn.deploy.vote import predictor
 from crnn.errors import SettingsError
 from crnn.models import MODELS
@@ -27,6 +28,16 @@ def load(bundle: str | Path | Sequence[str | Path], *, precision: Precision = "a
     ``BundleError``.
     """
     return predictor(bundle, precision=precision, device=device)
+
+
+def stream(bundle: str | Path | Predictor, *, rate: int | None = None) -> Stream:
+    """A trained network that listens: ``push(samples)`` gives the text so far, ``finish()`` the answer.
+
+    ``bundle`` is as for ``load``, or what it gave: one network hears any number of sounds at once. ``rate`` is that of
+    the samples, by default the network's own. Raises ``BundleError``, and ``SettingsError`` for a network that cannot
+    listen: see ``crnn.deploy.stream``.
+    """
+    return Stream(bundle, rate=rate)
 
 
 def create(
@@ -55,7 +66,7 @@ def create(
         raise SettingsError(given, expected="one of them", do="Write: classes=10")
     values = kind.Settings()
     made = kind.restore(values, learned) if learned is not None else kind.blank(values, classes)
-    name = model or kind.model
+    name = model or default_model(kind, {"": (input or {}).get("name", "")})
     able = readable(pick(name, MODELS, "model"), kind)[""]
     table = {"name": able[0] if able else "line", **(input or {})}
     return build(made, table, {"name": name, **(encoder or {})}).net

@@ -83,6 +83,10 @@ def test_it_says_what_it_heard() -> None:
     assert pieces.silent and pieces.seconds == 0.1
     pieces.push(np.array([0.5, 1.0, -1.0], np.float32))
     assert not pieces.silent and pieces.cut_off == 2
+    assert not pieces.findings
+    pieces.push(np.full(100, -32768, np.int16))
+    assert [f.kind for f in pieces.findings] == ["clipped"]
+    assert [f.kind for f in kind(mels=20).pieces(4000).findings] == ["lower rate"]
 
 
 @pytest.mark.parametrize(

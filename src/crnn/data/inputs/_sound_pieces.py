@@ -10,8 +10,10 @@ import numpy as np
 from crnn.data.inputs._sound_files import SILENT, Header, resampler
 from crnn.data.inputs._spectra import frame_count
 from crnn.errors import DataError, SettingsError
+from crnn.findings import Finding
 
 FULL = 0.999  # what is above is cut off
+CLIPPED = 0.01  # share of samples at full height from which on a recording was too loud
 WHOLE = 1 / 32768  # of a number of 16 bits
 
 
@@ -48,6 +50,11 @@ class Pieces:
         """Whether nothing was to be heard so far."""
         return self.loudest < SILENT
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is odd about the sound so far."""
+        return doubts(self.cut_off / max(1, self.samples), self.given, self.rate)
+
     def push(self, samples: Any) -> np.ndarray:
         """Raises ``DataError``, without taking any of them, for samples that are none."""
         x = _checked(samples)
@@ -75,6 +82,21 @@ class Pieces:
         steps = self.steps_of(x)
         self._left, self._ahead = x[start:].copy(), self._ahead + max(0, start - len(x))
         return steps
+
+
+def doubts(full: float, given: int, rate: int) -> tuple[Finding, ...]:
+    """What is odd about a sound of ``given`` samples a second, of which the share ``full`` stands at full height, for a
+    network that hears ``rate``."""
+    found = []
+    if full > CLIPPED:
+        do = "Record it at a lower level, or live with the distortion."
+        sentence = f"is too loud, {100 * full:.0f} % of its samples are cut off"
+        found.append(Finding("warning", "clipped", None, sentence, do))
+    if given < rate:
+        do = "Set input.rate to the lowest rate of your sounds, so that all are heard alike."
+        sentence = f"has {given} samples a second, so its upper bands are empty at {rate}"
+        found.append(Finding("warning", "lower rate", None, sentence, do))
+    return tuple(found)
 
 
 def _checked(samples: Any) -> np.ndarray:

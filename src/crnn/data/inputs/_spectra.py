@@ -47,8 +47,8 @@ def log_mel(wave: np.ndarray, window: int, hop: int, filters: np.ndarray) -> np.
 
 
 def of_each(rows: np.ndarray, filters: np.ndarray) -> np.ndarray:
-    """``rows @ filters.T`` of ``(frames, bins)`` and ``(outputs, bins)``, each row by itself: a matrix product would add
-    in another order for one frame than for many, and the last bit would say how a sound was cut into pieces."""
+    """``rows @ filters.T`` of ``(frames, bins)`` and ``(outputs, bins)``, each row by itself: a matrix product adds in
+    another order for one frame than for many, and the last bit would say how a sound was cut into pieces."""
     return np.einsum("fb,ob->fo", rows, filters, optimize=False)
 
 

@@ -19,18 +19,17 @@ from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._sound_files import SUFFIXES, check_length, checked, header_of, read_wave
 from crnn.data.inputs._sound_picture import spectrum_png, wave_png
-from crnn.data.inputs._sound_pieces import Pieces
+from crnn.data.inputs._sound_pieces import FULL, Pieces, doubts
 from crnn.data.inputs._spectra import cosines, fft_size, frame_count, log_mel, mel_filters, of_each, to_mel
 from crnn.data.inputs.sound_augment import SoundAugment, raised, taken
 from crnn.errors import CrnnError, DataError, SettingsError
-from crnn.findings import Finding, Look
+from crnn.findings import Look
 from crnn.types import InputSpec, Sample
 
 Source = Path | np.ndarray
 """A sound file, or samples ``(samples,)`` from -1 to 1 at the rate of the kind."""
 LOOKS = 1000  # sounds of the training part that the scale is learned from
 HIGHEST = 16_000  # samples a second to which a rate that nobody set is limited
-CLIPPED = 0.01  # share of samples at full height from which on a recording was too loud
 
 
 class Sound(Kind):
@@ -173,18 +172,10 @@ class Sound(Kind):
 
     def look(self, source: Source) -> Look:
         wave = self._wave(source)
-        found = []
-        full = float((np.abs(wave) > 0.999).mean())
-        if full > CLIPPED:
-            do = "Record it at a lower level, or live with the distortion."
-            given = f"is too loud, {100 * full:.0f} % of its samples are cut off"
-            found.append(Finding("warning", "clipped", None, given, do))
-        if isinstance(source, Path) and (rate := header_of(source).rate) < self.rate:
-            do = "Set input.rate to the lowest rate of your sounds, so that all are heard alike."
-            given = f"has {rate} samples a second, so its upper bands are empty at {self.rate}"
-            found.append(Finding("warning", "lower rate", None, given, do))
+        full = float((np.abs(wave) > FULL).mean())
+        found = doubts(full, header_of(source).rate if isinstance(source, Path) else self.rate, self.rate)
         digest = blake2b(wave.tobytes(), digest_size=16).digest()
-        return Look(self._steps(len(wave), source), digest, tuple(found))
+        return Look(self._steps(len(wave), source), digest, found)
 
     def picture(self, source: Source) -> bytes:
         """The spectrogram, low below and high above; of a raw waveform its outline."""
