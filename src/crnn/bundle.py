@@ -96,6 +96,12 @@ def tables_of(kind: Kind) -> dict[str, Any]:
     return {"input": {"name": kind.spec.kind, **as_dict(kind.settings)}}
 
 
+def default_model(task: Any, kinds: Mapping[str, str]) -> str:
+    """The model that is taken for inputs of these kinds, by their names, where none is named."""
+    name: str = task.models.get(next(iter(kinds.values())), task.model)
+    return name
+
+
 def build(
     task: Any, input: Mapping[str, Any] | Kind, encoder: Mapping[str, Any], card: Mapping[str, Any] | None = None
 ) -> Bundle:
@@ -105,11 +111,12 @@ def build(
     Raises ``SettingsError`` where the parts do not fit.
     """
     kind = input if isinstance(input, Kind) else restore(input)
-    model_name, model_values = split_name(encoder, task.model)
+    specs = kind.spec if isinstance(kind.spec, Mapping) else {"": kind.spec}
+    kinds = {name: spec.kind for name, spec in specs.items()}
+    model_name, model_values = split_name(encoder, default_model(task, kinds))
     model = pick(model_name, MODELS, "model")
     settings = fill(model.Settings, model_values, "encoder")
-    specs = kind.spec if isinstance(kind.spec, Mapping) else {"": kind.spec}
-    refused = refusal(model_name, type(task), {name: spec.kind for name, spec in specs.items()})
+    refused = refusal(model_name, type(task), kinds)
     if refused is not None:
         raise refused
     if kind.view_count > 1 and not task.averages:

@@ -15,13 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import crnn
 from crnn.bundle import Bundle
-from crnn.config import Recipe, TrainSettings
+from crnn.config import DataSettings, Recipe, TrainSettings
 from crnn.data.collate import pad
 from crnn.errors import DataError, SettingsError
+from crnn.models import MODELS
 from crnn.tasks.transcribe import CTCHead, Transcribe
 from crnn.text import Alphabet
-from crnn.train.prepare import adapt
+from crnn.train.prepare import adapt, prepare
 from crnn.types import Batch, Level, Part, Prediction, Sample, Seq
 
 
@@ -338,3 +340,10 @@ def test_the_alphabet_of_a_task_follows_its_settings() -> None:
     made = task("abc", unicode="NFD", direction="rtl").alphabet
     assert (made.letters, made.unicode, made.direction) == (("a", "b", "c"), "NFD", "rtl")
     assert isinstance(made, Alphabet)
+
+
+def test_each_kind_of_input_has_a_model_that_reads_it(made: Callable[..., Path]) -> None:
+    for kind, model in (("line", "crnn"), ("sound", "deepspeech2")):
+        recipe = Recipe(task={"name": "transcribe"}, data=DataSettings(train=str(made("transcribe", kind))))
+        assert prepare(recipe).bundle.encoder["name"] == model
+        assert type(crnn.create(learned={"letters": "ab"}, input={"name": kind}).encoder) is MODELS[model]

@@ -40,6 +40,8 @@ class Task(Protocol):
     """Kinds of input that make sense for it; the first that reads the first sample is taken where none is named."""
     model: str
     """Name of the model that is taken where none is named."""
+    models: Mapping[str, str]
+    """The same for kinds of input that want another one."""
     best: tuple[str, Callable[..., float]]
     """The figure that chooses the bundle, and ``min`` or ``max``."""
     figures: tuple[str, ...]

@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Common:
     answer: Answer = "label"
     kinds: tuple[str, ...] = ("picture", "series", "sound", "film", "sentence", "line")
     model = "cascade"
+    models: ClassVar[Mapping[str, str]] = {}
     aligned = False
     averages = False
     votes = False

@@ -69,12 +69,12 @@ def _steps(seen: Sequence[Seen], alphabet: Alphabet) -> Iterator[Finding]:
     if not rates:
         return
     rate = median(rates)
-    said = f"give the network {rate:.1f} time steps a letter (median); 2 to 3 read best"
+    said = f"give the network {rate:.1f} time steps a letter (median); of lines, 2 to 3 read best"
     if rate < FEW_STEPS:
         do = f"Make input.height about {2.5 / rate:.1f} times as large, or encoder.stride smaller by as much."
         yield Finding("warning", "few time steps a letter", None, said, do)
     elif rate > MANY_STEPS:
-        do = f"To train and read faster, make input.height smaller (by up to {rate / 3:.1f}) or encoder.stride larger."
+        do = f"To train and read faster, make lines lower (input.height, by up to {rate / 3:.1f}) or steps longer."
         yield Finding("note", "many time steps a letter", None, said, do)
 
 

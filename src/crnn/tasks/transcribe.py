@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -56,6 +56,7 @@ class Transcribe(Common):
     answer = "text"
     kinds = ("line", "sound")
     model = "crnn"
+    models: ClassVar[Mapping[str, str]] = {"sound": "deepspeech2"}
     best = ("cer", min)
     figures = ("cer", "wer")
     averages = True

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from crnn.bundle import Bundle, build, readable, refusal, tables_of
+from crnn.bundle import Bundle, build, default_model, readable, refusal, tables_of
 from crnn.config import DataSettings, Recipe, as_dict, fill, split_name
 from crnn.data.formats import Asked, open_data
 from crnn.data.inputs import INPUTS, Kind, choose, learn_several, restore, restore_several, suffixes_of
@@ -83,8 +83,8 @@ def begin(recipe: Recipe, train: Sequence[Sample]) -> Bundle:
 def _kind(recipe: Recipe, task: Any, train: Sequence[Sample]) -> Kind:
     """The kind of each input that ``recipe`` names, or else the first that the model can read, learned from ``train``.
     Raises ``SettingsError`` for one that model or task cannot use, before any sample is read."""
-    model, _ = split_name(recipe.encoder, task.model)
-    can = readable(pick(model, MODELS, "model"), type(task), list(recipe.inputs))
+    model, _ = split_name(recipe.encoder, "")
+    can = {} if not model else readable(pick(model, MODELS, "model"), type(task), list(recipe.inputs))
     tables: dict[str, Mapping[str, Any]] = dict(recipe.inputs) or {"": recipe.input}
     named = {}
     for name, table in tables.items():
@@ -92,7 +92,8 @@ def _kind(recipe: Recipe, task: Any, train: Sequence[Sample]) -> Kind:
         chosen = table.get("name") or choose(first, can.get(name) or task.kinds)
         pick(chosen, INPUTS, "kind of input")
         named[name] = {**table, "name": chosen}
-    refused = refusal(model, type(task), {name: table["name"] for name, table in named.items()})
+    kinds = {name: table["name"] for name, table in named.items()}
+    refused = refusal(model or default_model(task, kinds), type(task), kinds)
     if refused is not None:
         raise refused
     return learn_several(named, train) if recipe.inputs else learn_kind(named[""], train)
