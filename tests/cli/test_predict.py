@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,23 @@ def test_texts_are_given_as_they_are(sentences: Path, capsys: pytest.CaptureFixt
     assert predict(sentences, "who wrote this ?", long) in (0, None)
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("who wrote this ?\t") and second.startswith(long + "\t")
+
+
+@pytest.mark.parametrize("arguments", [["-", "--csv"], ["--csv", "-"], ["--csv", "--", "-"]])
+def test_names_and_texts_come_from_standard_input(
+    arguments: list[str], sentences: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("who wrote this ?\na second text\n"))
+    assert predict(sentences, *arguments) in (0, None)
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "who wrote this ?",
+        "a second text",
+    ]
+
+
+def test_an_option_that_is_none_is_no_source(sentences: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict(sentences, "-", "--cvs") not in (0, None)
+    assert "--cvs" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there_is_no_text(tiny: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ app.command(show.show)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 well, 1 when a check fails or an answer is missing, 2 for a mistake, 130 stopped."""
     try:
-        code = app(arguments)
+        code = app(_input_last(sys.argv[1:] if arguments is None else list(arguments)))
     except CrnnError as error:
         sys.stderr.write(f"crnn: {error}\n")
         sys.exit(2)
@@ -41,3 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _input_last(arguments: list[str]) -> list[str]:
+    """``-``, which stands for standard input, behind all options: among them the parser takes it for one.
+
+    >>> _input_last(["predict", "runs/mine", "-", "--csv"])
+    ['predict', 'runs/mine', '--csv', '--', '-']
+    """
+    if arguments.count("-") != 1 or "--" in arguments:
+        return arguments
+    return [argument for argument in arguments if argument != "-"] + ["--", "-"]
