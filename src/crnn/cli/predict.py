@@ -37,6 +37,11 @@ def predict(
     of: Annotated[
         str | None, Parameter(help="What --explain looks for instead of the answer: a label, a number (2), a text.")
     ] = None,
+    live: Annotated[
+        bool,
+        Parameter(help="Listen: 16-bit samples or a WAV on standard input, text as it is spoken.", negative=""),
+    ] = False,
+    rate: Annotated[int, Parameter(help="Samples a second for --live; 0 takes a WAV's, or the network's own.")] = 0,
     format: Format = "auto",
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
@@ -50,6 +55,7 @@ def predict(
     crnn predict runs/mine page.xml --out read/
     crnn predict runs/sounds bark.wav --explain why.html
     find . -name '*.png' | crnn predict runs/mine - --csv > texts.csv
+    arecord -f S16_LE -r 16000 | crnn predict runs/listener - --live
     """
     from crnn.deploy.vote import predictor as ready
     from crnn.train.prepare import asked
@@ -58,10 +64,17 @@ def predict(
     console = Console(stderr=True)
     predictor = ready(bundle, precision=precision, batch_size=batch_size)
     read_as_told(predictor, reading)
+    _check_options(sources, live=live, rate=rate, explain=explain, of=of)
     job = _Job(sources, format, asked(predictor), predictor.kind.source)
-    if of is not None and explain is None:
-        raise SettingsError("--of is given", expected="--explain with it", do="Write: --explain why.html")
-    answers = job.answers(predictor) if explain is None else job.explained(predictor, explain, of)
+    if live:
+        from crnn.cli.live import listen
+
+        show = out is None and not json and not csv
+        answers: Iterator[Any] = iter([listen(predictor, rate, show=show)])
+        if show:
+            return 0
+    else:
+        answers = job.answers(predictor) if explain is None else job.explained(predictor, explain, of)
     if out is not None and out.suffix:
         predictor.task.write(answers, out)
     elif out is not None:
@@ -72,6 +85,17 @@ def predict(
             sys.stdout.flush()
     say_left_out(console, job.left_out, most=10)
     return 1 if job.left_out else 0
+
+
+def _check_options(sources: list[str], *, live: bool, rate: int, explain: Path | None, of: str | None) -> None:
+    """Raises ``SettingsError`` for options that need another."""
+    if of is not None and explain is None:
+        raise SettingsError("--of is given", expected="--explain with it", do="Write: --explain why.html")
+    if rate and not live:
+        raise SettingsError("--rate is given", expected="--live with it", do="Leave it out; files say their rate.")
+    if live and (sources != ["-"] or explain is not None):
+        given = "--live is given with --explain" if explain is not None else f"--live is given with {sources[0]!r}"
+        raise SettingsError(given, expected="a sound on standard input", do="Write: crnn predict BUNDLE - --live")
 
 
 class _Job:
