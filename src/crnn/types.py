@@ -112,6 +112,8 @@ class Prediction:
     parts: tuple[Part, ...] = ()
     track: Track | None = field(default=None, compare=False, repr=False)
     """Where an answer is made of steps: what the network says of each."""
+    best: tuple[tuple[Any, float], ...] = ()
+    """Where several were asked for: the likeliest answers, with the share of each in all that were thought of."""
 
 
 def in_source(prediction: Prediction, scale: float) -> Prediction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from crnn.bundle import load
 from crnn.cli import main
 from crnn.decode import ngram
+from crnn.decode.align import likelihood
 from crnn.decode.ctc_greedy import greedy
 from crnn.deploy.predict import Predictor
 from crnn.errors import DataError, SettingsError
@@ -79,12 +81,20 @@ def test_words_decide_where_the_network_hardly_does() -> None:
     assert "2-gram of words" in words.__str__() and "unknown -2.5" in str(words)
 
 
-def test_several_texts_with_their_scores() -> None:
-    task = reader(Reading(beam=10, model=MODEL))
-    found = task._reader.texts(unsure(), 5)
-    assert len(found) == 5 and found[0].numbers == (1, 2, 3)
-    assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
-    assert len(reader(Reading())._reader.texts(unsure(), 3)) == 3, "a reader by the best path searches for this"
+def test_several_texts_with_their_shares() -> None:
+    """Of all that the search kept; a beam that keeps all gives probabilities."""
+    task = reader(Reading(beam=500, best=5))
+    found = task.read("x", unsure(), 4.0, 20.0)
+    assert found.value == found.best[0][0] == "abb" and found.best[1][0] == "abc" and len(found.best) == 5
+    shares = [share for _, share in found.best]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[1] == pytest.approx(np.exp(likelihood(unsure(), (1, 2, 3))), rel=1e-2)
+    told = reader(Reading(beam=10, model=MODEL, best=2)).read("x", unsure(), 4.0, 20.0)
+    assert [text for text, _ in told.best] == ["abc", "ab"] and told.best[0][1] > shares[1]
+    plain = task.plain(told, top=2)
+    assert [row["text"] for row in plain["best"]] == ["abc", "ab"]
+    assert "best" not in task.plain(reader(Reading()).read("x", unsure(), 4.0, 20.0))
+    assert reader(Reading(beam=3, best=9)).reading.learned().keys() == {"beam", "weight", "bonus"}
 
 
 def test_letters_that_the_model_never_saw_are_named() -> None:
@@ -208,6 +218,11 @@ def test_commands_with_words(
     assert run("predict", told, folder, "--hot", letter, "--hot", f"{letter * 2}:2.5", "--csv") == 0
     texts = [line.split(",")[1] for line in capsys.readouterr().out.splitlines()]
     assert texts and all(set(text.split()) <= {letter, letter * 2} for text in texts)
+    assert run("predict", told, folder, "--top", "3", "--json") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(1 <= len(row["best"]) <= 3 and row["best"][0]["text"] == row["text"] for row in rows)
+    assert run("predict", bundle, folder, "--top", "2", "--json") == 0
+    assert all(len(json.loads(line)["best"]) == 2 for line in capsys.readouterr().out.splitlines())
     words.write_text("ё\n", encoding="utf-8")
     assert run("predict", bundle, folder, "--lexicon", str(words)) == 2
     assert run("predict", bundle, folder, "--hot", "ё") == 2

@@ -95,17 +95,18 @@ def _given(options: Any) -> dict[str, Any]:
     return {} if options is None else {k: v for k, v in dataclasses.asdict(options).items() if v is not None}
 
 
-def read_as_told(predictor: Any, options: Any) -> None:
-    """Let ``predictor`` find texts as the ``ReadOptions`` say."""
-    given = _given(options)
-    if not given:
+def read_as_told(predictor: Any, options: Any, *, best: int = 1) -> None:
+    """Let ``predictor`` find texts as the ``ReadOptions`` say, and tell the ``best``, if it reads texts."""
+    given, task = _given(options), predictor.task
+    if not given and (best == 1 or not hasattr(task, "with_reading")):
         return
-    task = predictor.task
     if not hasattr(task, "with_reading"):
         name = next(iter(given)).replace("_", "-")
         raise SettingsError(f"--{name} is given", expected=f"no such option for {task.name}", do="Leave it out.")
     for voter in predictor.voters:
         reading = reading_of(voter.task, given)
+        if best > 1:  # which only a search finds
+            reading = dataclasses.replace(reading, best=best, beam=reading.beam or max(BEAM, best))
         voter.bundle.task = voter.task = voter.task.with_reading(reading)
         if "lm" in given:
             say_unheard(Console(stderr=True), voter.task, reading)

@@ -17,12 +17,14 @@ LEAST = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What was read: numbers, and for each its score in (0, 1] and its ``(start, stop)`` in pixels; a score for all."""
+    """What was read: numbers, and for each its score in (0, 1] and its ``(start, stop)`` in pixels; a score for all.
+    Where several texts were asked for, the ``best``, with the share of each in all that the search kept."""
 
     numbers: tuple[int, ...]
     scores: tuple[float, ...]
     spans: tuple[tuple[float, float], ...]
     score: float
+    best: tuple[tuple[tuple[int, ...], float], ...] = ()
 
 
 def greedy(log_probs: np.ndarray, *, stride: float, width: float) -> Decoded:

@@ -4,7 +4,7 @@ models and lists of words."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from crnn.config import BEAM
 from crnn.decode.align import align
-from crnn.decode.ctc_beam import BeamSearch, Hypothesis
+from crnn.decode.ctc_beam import BeamSearch
 from crnn.decode.ctc_greedy import Decoded, along, greedy
 from crnn.decode.fusion import LetterModel, Scorer
 from crnn.decode.lexicon import HotWords, Lexicon
@@ -27,7 +27,7 @@ class Reading:
     ``weight`` is that of the language model ``model``, of letters or of words; ``bonus`` is added for each letter, or
     for each word, against the model's taste for short texts; ``unknown`` for each letter of a word that a model of
     words does not know (``-inf``: none such is written). Where there is a ``lexicon``, only its words are written.
-    ``hot`` words have each a bonus.
+    ``hot`` words have each a bonus. The ``best`` texts are told, where that is more than one.
     """
 
     beam: int = 0
@@ -37,6 +37,7 @@ class Reading:
     unknown: float = UNKNOWN_LETTER
     lexicon: tuple[str, ...] = field(default=(), repr=False)
     hot: tuple[tuple[str, float], ...] = ()
+    best: int = 1
 
     @property
     def told(self) -> bool:
@@ -122,14 +123,20 @@ class Reader:
         letters = r.model is not None and not r.model.of_words
         return BeamSearch(r.beam or BEAM, tuple(scorers), r.bonus if letters else 0.0)
 
-    def texts(self, log_probs: np.ndarray, best: int) -> list[Hypothesis]:
-        """The ``best`` texts in ``log_probs`` ``(time, outputs)``, highest score first; one at least."""
-        return self.search(log_probs, best=best)
+    def texts(self, log_probs: np.ndarray, best: int) -> list[tuple[tuple[int, ...], float]]:
+        """The ``best`` texts in ``log_probs`` ``(time, outputs)`` as output numbers, likeliest first, one at least; and
+        the share of each in the probability (with all that has a say) of all texts that the search kept."""
+        found = self.search(log_probs, best=max(best, self.search.width))
+        scores = np.array([hypothesis.score for hypothesis in found])
+        shares = np.exp(scores - np.logaddexp.reduce(scores)).tolist()
+        return [(h.numbers, share) for h, share in zip(found[:best], shares, strict=False)]
 
     def __call__(self, log_probs: np.ndarray, *, stride: float, width: float) -> Decoded:
         """The text in ``log_probs`` ``(time, outputs)``, with scores and places as of ``ctc_greedy.along``."""
         if self.reading.beam:
-            path = align(log_probs, self.search(log_probs)[0].numbers)
+            several = self.reading.best > 1
+            best = tuple(self.texts(log_probs, self.reading.best)) if several else ()
+            path = align(log_probs, best[0][0] if several else self.search(log_probs)[0].numbers)
             if path is not None:
-                return along(log_probs, path, stride=stride, width=width)
+                return replace(along(log_probs, path, stride=stride, width=width), best=best)
         return greedy(log_probs, stride=stride, width=width)

@@ -226,3 +226,16 @@ def _name(letter: str) -> str:
     """A letter so that it can be told from those that look like it."""
     code = f"U+{ord(letter):04X} {unicodedata.name(letter, 'without a name')}"
     return f"{letter!r} ({code})" if letter.isprintable() and not unicodedata.combining(letter) else code
+
+
+def diagnosis(pairs: Sequence[tuple[str, str]]) -> str | None:
+    """Why a network that was trained writes such readings, ``(truth, reading)``, if it has plainly learned nothing."""
+    read = {reading for _, reading in pairs}
+    if not any(read):
+        return (
+            "the network writes nothing for any line (only blanks): pictures and texts may not belong together, "
+            "ink and paper may be inverted, or the learning rate is too high"
+        )
+    if len(read) == 1 and len({truth for truth, _ in pairs}) > 1:
+        return f"the network writes {read.pop()!r} for every line: pictures and texts may not belong together"
+    return None

@@ -201,12 +201,8 @@ class Transcribe(Common):
         if batch.views > 1:  # which are equally long
             y = y.unflatten(0, (len(batch), batch.views)).logsumexp(1) - math.log(batch.views)
         stride = float(net.encoder.levels[-1].stride)
-        array, steps, widths = (
-            y.cpu().numpy(),
-            lengths[:: batch.views].tolist(),
-            batch.inputs.lengths[:: batch.views].tolist(),
-        )
-        return [(row[:t], stride, float(w)) for row, t, w in zip(array, steps, widths, strict=True)]
+        steps, widths = (sizes[:: batch.views].tolist() for sizes in (lengths, batch.inputs.lengths))
+        return [(row[:t], stride, float(w)) for row, t, w in zip(y.cpu().numpy(), steps, widths, strict=True)]
 
     def read(self, id: str, log_probs: np.ndarray, stride: float, width: float) -> Prediction:
         """The reading of what the network said of one sample."""
@@ -219,9 +215,9 @@ class Transcribe(Common):
             Part(self.alphabet.letters[n - 1], start, stop, score)
             for n, (start, stop), score in zip(decoded.numbers, decoded.spans, scores, strict=True)
         )
-        return Prediction(
-            id, self.alphabet.decode(decoded.numbers), float(self.sureness.lines(np.array(decoded.score))), parts
-        )
+        score = float(self.sureness.lines(np.array(decoded.score)))
+        best = tuple((self.alphabet.decode(numbers), share) for numbers, share in decoded.best)
+        return Prediction(id, self.alphabet.decode(decoded.numbers), score, parts, best=best)
 
     def vote(self, answers: Sequence[Prediction]) -> Prediction:
         """The letters that most readings agree on, see ``_rover``; the score is the mean of the readers'."""
@@ -275,15 +271,7 @@ class Transcribe(Common):
 
     def diagnose(self, pairs: Sequence[Pair]) -> str | None:
         """Why these readings of the validation part are no good, if the network has plainly learned nothing."""
-        read = [p.value for _, p in pairs]
-        if not any(read):
-            return (
-                "the network writes nothing for any line (only blanks): pictures and texts may not belong together, "
-                "ink and paper may be inverted, or the learning rate is too high"
-            )
-        if len(set(read)) == 1 and len({t for t, _ in pairs}) > 1:
-            return f"the network writes {read[0]!r} for every line: pictures and texts may not belong together"
-        return None
+        return _text_doubts.diagnosis(_texts(pairs))
 
     # what a person sees
 
@@ -296,7 +284,9 @@ class Transcribe(Common):
 
     def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
         letters = [asdict(part) for part in prediction.parts]
-        return {"id": prediction.id, "text": prediction.value, "score": prediction.score, "letters": letters}
+        plain = {"id": prediction.id, "text": prediction.value, "score": prediction.score, "letters": letters}
+        best = [{"text": text, "share": share} for text, share in prediction.best[:top]]
+        return plain | ({"best": best} if best else {})
 
     def write(self, predictions: Iterable[Prediction], path: Path) -> None:
         """``.txt`` (one line each), ``.jsonl`` (with score and letters' places) or ``.csv``."""
