@@ -31,7 +31,7 @@ def predict(
         ),
     ] = None,
     json: Annotated[bool, Parameter(help="Print JSON lines: the answer, its score, its parts.", negative="")] = False,
-    top: Annotated[int, Parameter(help="Labels to print for each file, or texts with --json, the likeliest first.")] = 1,
+    top: Annotated[int, Parameter(help="Labels to print for each file (or texts, with --json), likeliest first.")] = 1,
     csv: Annotated[bool, Parameter(help="Print CSV: file, answer, score.", negative="")] = False,
     explain: Annotated[Path | None, Parameter(help="Write a page with the moments that made each answer.")] = None,
     of: Annotated[
