@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import math
 from typing import Any
@@ -142,6 +143,10 @@ def test_files_of_others_with_spaces_for_tabs_are_read(tmp_path) -> None:  # typ
         (ARPA.replace("-0.4 a", "x a"), "line 9"),
         (ARPA.replace("-0.1 <s> a", "-0.1 <s> a b c"), "line 12"),
         ("hello\n", "ends before"),
+        (ARPA.replace("-0.4 a", "nan a"), "line 9"),
+        (ARPA.replace("-0.4 a", "0.4 a"), "line 9"),
+        (ARPA.replace("<s> a", "<s> b"), "line 12"),
+        (ARPA.replace("</s>", "z"), "no </s>"),
     ],
 )
 def test_a_damaged_file_is_named_with_its_line(tmp_path, wrong: str, said: str) -> None:  # type: ignore[no-untyped-def]
@@ -149,6 +154,23 @@ def test_a_damaged_file_is_named_with_its_line(tmp_path, wrong: str, said: str) 
     with pytest.raises(DataError, match=said) as error:
         ngram.read_arpa(tmp_path / "bad.arpa")
     assert "bad.arpa" in str(error.value)
+
+
+def test_a_damaged_compressed_file_is_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    whole = gzip.compress(ARPA.encode())
+    for name, data in {
+        "cut": whole[:50],
+        "changed": whole[:20] + bytes(9) + whole[29:],
+        "plain": ARPA.encode(),
+    }.items():
+        (tmp_path / f"{name}.arpa.gz").write_bytes(data)
+        with pytest.raises(DataError, match=f"{name}.arpa.gz: cannot be read"):
+            ngram.read_arpa(tmp_path / f"{name}.arpa.gz")
+
+
+def test_what_never_occurs_may_be_written_as_an_infinity(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "x.arpa").write_text(ARPA.replace("-99", "-inf"))
+    assert ngram.read_arpa(tmp_path / "x.arpa").grams["<s>",][0] == ngram.NEVER
 
 
 def test_rows_are_what_the_model_says() -> None:

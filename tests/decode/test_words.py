@@ -209,6 +209,9 @@ def test_lists_of_words(tmp_path) -> None:  # type: ignore[no-untyped-def]
         (tmp_path / "bad.txt").write_bytes(text)
         with pytest.raises(DataError, match=said):
             read_words(tmp_path / "bad.txt")
+    (tmp_path / "bad.gz").write_bytes(gzip.compress(b"ab\n" * 99)[:12] + bytes(9))
+    with pytest.raises(DataError, match=r"bad\.gz: cannot be read"):
+        read_words(tmp_path / "bad.gz")
     with pytest.raises(DataError, match=r"none\.txt"):
         read_words(tmp_path / "none.txt")
 

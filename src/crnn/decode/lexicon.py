@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def read_words(path: str | Path) -> list[str]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             lines = file.read().decode("utf-8-sig").splitlines()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         do = "Check the path, or save it as UTF-8."
         raise DataError(f"cannot be read ({error})", expected="a list of words", do=do, file=path) from error
     words: dict[str, None] = {}

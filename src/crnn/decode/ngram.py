@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ SPACE = "<space>"
 """How a space between letters is written in a file whose fields are separated by spaces."""
 NEVER = -99.0
 """Common logarithm of the probability of what never occurs, as ARPA files write it."""
+ROUNDED = 1e-3
+"""The most that the logarithm of a sure thing may be, where it was rounded."""
 Gram = tuple[str, ...]
 
 
@@ -197,7 +200,7 @@ def read_arpa(path: str | Path) -> NGram:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             return _Reader(path).read(file)
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error) as error:
         do = "Check the path, or make one: crnn lm train."
         raise DataError(f"cannot be read ({error})", expected="an ARPA file", do=do, file=path) from error
 
@@ -239,6 +242,8 @@ class _Reader:
                 raise self._damaged(f"it promises {promised} {order}-grams and has {self.found[order]}")
         if not self.grams:
             raise self._damaged("it holds no n-gram")
+        if (END,) not in self.grams:
+            raise self._damaged(f"it has no {END}, the end of a text")
         self.grams.setdefault((UNKNOWN,), (NEVER, 0.0))
         return NGram(max(self.found), self.grams)
 
@@ -252,7 +257,12 @@ class _Reader:
             raise ValueError("wrong number of tokens")
         gram = tuple(" " if word == SPACE else word for word in words)
         gram = tuple({"<S>": START, "</S>": END, "<UNK>": UNKNOWN}.get(token, token) for token in gram)
-        self.grams[gram] = (float(p), float(weight or 0.0))
+        log, behind = float(p), float(weight or 0.0)
+        if not log <= ROUNDED or not math.isfinite(behind):
+            raise ValueError("no logarithm of a probability")
+        if n > 1 and not all((token,) in self.grams for token in gram):
+            raise ValueError("a token that is no 1-gram")
+        self.grams[gram] = (max(log, NEVER), behind)
         self.found[n] += 1
 
     def _damaged(self, what: str) -> DataError:
