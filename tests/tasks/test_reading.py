@@ -189,9 +189,20 @@ def test_commands(lines: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest
     capsys.readouterr()
     assert run("lm", "train", str(tmp_path / "nothing.txt"), "--out", arpa) == 2
     assert run("lm", "train", folder, "--out", "model.txt") == 2
-    assert run("tune", bundle, folder, "--out", told) == 2
     said = capsys.readouterr().err
-    assert all(words in said for words in ("nothing.txt", "name in .arpa", "no language model is given"))
+    assert all(words in said for words in ("nothing.txt", "name in .arpa"))
+
+
+def test_without_a_language_model_only_scores_are_fitted(
+    lines: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, folder, _ = map(str, lines)
+    told = str(tmp_path / "told.safetensors")
+    with pytest.raises(SystemExit) as end:
+        main(["tune", bundle, folder, "--split", "train", "--out", told])
+    assert end.value.code in (0, None) and "best: best path" in capsys.readouterr().err
+    before, after = load(bundle).task, load(told).task
+    assert after.reading == before.reading and after.sureness != before.sureness
 
 
 def test_commands_with_words(

@@ -66,7 +66,7 @@ def tune(
     data: Annotated[str, Parameter(help="Lines with their texts that the bundle did not learn from.")],
     /,
     *,
-    out: Annotated[Path, Parameter(help="Bundle to write, with the language model in it.")],
+    out: Annotated[Path, Parameter(help="Bundle to write.")],
     lm: Annotated[Path | None, Parameter(help="Language model (ARPA). [default: the bundle's]")] = None,
     lexicon: Annotated[Path | None, Parameter(help="List of words, one a line: no other is written.")] = None,
     lm_unknown: Annotated[
@@ -78,7 +78,8 @@ def tune(
     format: Format = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Choose weight and bonus of a language model by the error on a validation part, and put it into the bundle.
+    """Choose weight and bonus of a language model by the error on a validation part, fit how sure the reader may be,
+    and write a bundle with both. Without a language model only scores are fitted.
 
     crnn tune runs/mine lines/ --lm french.arpa.gz --out runs/mine/tuned.safetensors
     crnn tune runs/mine lines/ --lm words.arpa.gz --lexicon words.txt --out runs/mine/tuned.safetensors
@@ -103,8 +104,7 @@ def tune(
         reading = reading_of(predictor.task, {name: value for name, value in given.items() if value is not None})
         reading = replace(reading, weight=Reading().weight, bonus=Reading().bonus)
         if reading.model is None and not reading.lexicon:
-            do = "Make one: crnn lm train"
-            raise SettingsError("no language model is given", expected="an ARPA file", do=do, file=bundle)
+            reading = predictor.task.reading  # there is nothing to weigh: only scores are fitted
         say_unheard(console, predictor.task, reading)
 
     def say(tried: object) -> None:
@@ -114,11 +114,10 @@ def tune(
         console.print(told + predictor.task.say(figures), highlight=False)
 
     best = run(predictor, part, reading, tried=say, unknowns=UNKNOWNS if lm_unknown is None else ())
-    task = predictor.task.with_reading(best.reading)
     # folded for prediction, the network is not what was trained: the bundle is read again
     from crnn.bundle import load
 
-    told = replace(load(bundle), task=task)
+    told = replace(load(bundle), task=best.task)
     told.card = {**told.card, "valid": best.figures}
     told.save(out)
     console.print(f"best: {best.reading}\nbundle: {out}", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Choose how a reader uses a language model: weight and bonus, by the error on lines that it did not learn from."""
+"""Choose how a reader uses a language model, by the error on lines it did not learn from, and how sure it may be."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ UNKNOWNS = (-1.5, -2.5, -4.0, -6.0)
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A way to find texts and its figures."""
+    """A way to find texts, its figures, and the task that finds them so."""
 
     reading: Any
     figures: dict[str, float]
+    task: Any
 
 
 def tune(
@@ -37,8 +38,9 @@ def tune(
 
     The network answers once; weights are tried with the bonus given, then bonuses with the best weight, then, for a
     model of words, ``unknowns`` (what a letter of an unknown word adds; none leaves that as it is), then the weights
-    beside the best. A reading without a language model is tried as it is. ``tried`` is told of each. Raises
-    ``DataError`` if no sample has a text and can be read.
+    beside the best. A reading without a language model is tried as it is. ``tried`` is told of each. The task of the
+    best has scores that are as often right on ``samples`` as they say. Raises ``DataError`` if no sample has a text and
+    can be read.
     """
     task = predictor.task
     truth = {s.id: task.truth(s) for s in samples}
@@ -51,14 +53,20 @@ def tune(
     groups = [s.group for s in seen]
     found: dict[tuple[float, float, float], Tried] = {}
 
+    def read(reader: Any) -> list[tuple[Any, Prediction]]:
+        return [(truth[s.id], reader.read(s.id, *heard.said[s.id])) for s in seen]
+
     def judge(own: Any) -> Tried:
         key = (own.weight, own.bonus, own.unknown)
         if key not in found:
             reader = task.with_reading(own)
-            pairs = [(truth[s.id], reader.read(s.id, *heard.said[s.id])) for s in seen]
-            found[key] = Tried(own, task.score(pairs, groups))
+            found[key] = Tried(own, task.score(read(reader), groups), reader)
             tried(found[key])
         return found[key]
+
+    def settled(best: Tried) -> Tried:
+        reader = best.task.settle(read(best.task))
+        return Tried(best.reading, task.score(read(reader), groups), reader)
 
     name, better = task.best
 
@@ -67,15 +75,14 @@ def tune(
         return better(choices, key=lambda t: t.figures[name])
 
     if reading.model is None:
-        return judge(reading)
+        return settled(judge(reading))
     words = reading.model.of_words
     chosen = best("weight", reading, WEIGHTS).reading
     chosen = best("bonus", chosen, WORD_BONUSES if words else BONUSES).reading
     if words and unknowns:
         chosen = best("unknown", chosen, unknowns).reading
     at = WEIGHTS.index(chosen.weight)
-    tuned: Tried = best("weight", chosen, WEIGHTS[max(0, at - 1) : at + 2])
-    return tuned
+    return settled(best("weight", chosen, WEIGHTS[max(0, at - 1) : at + 2]))
 
 
 class _Heard:
