@@ -9,7 +9,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RATES = ("cer", "wer", "error", "accuracy", "balanced_accuracy", "macro_f1", "segment_f1", "event_f1")
-RATES += ("mean_of_folds", "least_fold", "most_fold")
+RATES += ("cer_gain", "wer_gain", "cer_surest_90", "calibration_error", "mean_of_folds", "least_fold", "most_fold")
 
 
 def table(results: list[dict[str, Any]]) -> str:
