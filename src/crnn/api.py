@@ -18,7 +18,7 @@ from crnn.deploy.vote import predictor
 from crnn.errors import SettingsError
 from crnn.models import MODELS
 from crnn.registry import pick
-from crnn.tasks import TASKS
+from crnn.tasks import TASKS, Placing, words_of
 
 
 def load(bundle: str | Path | Sequence[str | Path], *, precision: Precision = "auto", device: str = "cpu") -> Predictor:
@@ -28,6 +28,29 @@ def load(bundle: str | Path | Sequence[str | Path], *, precision: Precision = "a
     ``BundleError``.
     """
     return predictor(bundle, precision=precision, device=device)
+
+
+def align(reader: str | Path | Predictor, sources: Any, texts: str | Sequence[str], *, words: bool = False) -> Any:
+    """Where the letters of a known text lie: ``crnn.align("zoo:typewritten", "line.png", "Anders Celsius").parts``.
+
+    ``reader`` is a bundle, or what ``load`` gave. A ``Prediction`` of the text, its parts letters or ``words`` with
+    start and stop in pixels, or seconds, of the source; a list of them for a list of ``sources`` and their ``texts``.
+    Raises the error of the first source that cannot be read, ``DataError`` for letters that the reader does not know
+    and for a source too short for its text, ``SettingsError`` for a bundle that reads no text.
+    """
+    given = reader if isinstance(reader, Predictor) else predictor(reader)
+    many = isinstance(sources, (list, tuple))
+    pairs = list(zip(sources, texts, strict=True)) if many else [(sources, texts)]
+    samples = [given._sample(source) for source, _ in pairs]
+    ids = [sample.id if len(pairs) == 1 else f"{sample.id} ({i})" for i, sample in enumerate(samples, 1)]
+    task = Placing(given.task, {id: str(text) for id, (_, text) in zip(ids, pairs, strict=True)})
+    own = Predictor(replace(given.bundle, task=task), precision=given.precision, device=given.device)
+    found = own([replace(sample, id=id) for id, sample in zip(ids, samples, strict=True)])
+    placed = [
+        replace(p, id=sample.id, parts=words_of(p.parts) if words else p.parts)
+        for p, sample in zip(found, samples, strict=True)
+    ]
+    return placed if many else placed[0]
 
 
 def stream(bundle: str | Path | Predictor, *, rate: int | None = None) -> Stream:

@@ -13,6 +13,7 @@ from crnn.data.formats import Answer
 from crnn.errors import CrnnError
 from crnn.findings import Doubts, Seen
 from crnn.tasks._common import cell, columns_of
+from crnn.tasks._placing import Placing, words_of
 from crnn.tasks._reading import Reading
 from crnn.tasks.classify import Classify
 from crnn.tasks.regress import Regress
@@ -20,7 +21,7 @@ from crnn.tasks.tag import Tag
 from crnn.tasks.transcribe import Transcribe
 from crnn.types import Batch, Prediction, Sample
 
-__all__ = ["TASKS", "Reading", "Task", "cell", "columns_of"]
+__all__ = ["TASKS", "Placing", "Reading", "Task", "cell", "columns_of", "words_of"]
 
 TASKS: dict[str, Any] = {"transcribe": Transcribe, "classify": Classify, "regress": Regress, "tag": Tag}
 
