@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import crnn
-from crnn.bundle import Bundle
+from crnn.bundle import Bundle, build
+from crnn.data.inputs.sound import Sound
 from crnn.decode.ctc_greedy import greedy
 from crnn.deploy._best_path import BestPath
 from crnn.deploy.predict import Predictor
@@ -121,6 +122,23 @@ def test_a_sound_of_another_rate_in_whole_numbers(listener: Any, tmp_path: Path)
     stream = crnn.stream(bundle, rate=44100)
     in_pieces(stream, x, [441] * 100)
     assert stream.finish().value == Predictor(bundle, precision="float32")(tmp_path / "a.wav").value
+
+
+def test_a_waveform_is_heard_as_it_is(listener: Any) -> None:
+    before, x = listener(), speech()
+    kind = Sound(Sound.Settings(features="raw"), RATE, [0.0], [0.2])
+    bundle = build(before.task, kind, {**before.encoder, "filters": 12})
+    heard = Seq(torch.from_numpy(kind.finish(kind.decode(x)))[None], torch.tensor([len(x)]))
+    with torch.no_grad():
+        for _ in range(40):
+            bundle.net.train()(heard)
+        linear = bundle.net.eval().head.linear
+        linear.bias.copy_(-(bundle.net.encoder(heard).last.x @ linear.weight.T).mean((0, 1)))
+    stream = crnn.stream(bundle)
+    in_pieces(stream, x, [1, 500, 3000, 80, 80])
+    answer, whole = stream.finish(), Predictor(bundle, precision="float32")(x)
+    assert len(answer.value) > 3 and answer.value == whole.value
+    assert [part.start for part in answer.parts] == [part.start for part in whole.parts]
 
 
 @pytest.mark.parametrize("beam", [0, 4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from crnn.errors import SettingsError
+from crnn.models._wave import Wave, gabor
 from crnn.models.deepspeech2 import DeepSpeech2
 from crnn.types import InputSpec, Seq
 
@@ -102,6 +104,79 @@ def test_pieces_of_any_lengths_are_the_whole(cell: str, lookahead: int, strides:
         found.append(y)
     found.append(encoder.finish(state).last.x)
     torch.testing.assert_close(torch.cat(found, dim=1), encoder(whole(x)).last.x, rtol=1e-5, atol=1e-6)
+
+
+# a raw waveform
+
+
+def raw(rate: float = 8000, **values: Any) -> DeepSpeech2:
+    sizes = {"channels": (3, 4), "kernels": ((5, 5), (3, 3)), "hidden": 5, "layers": 2, "lookahead": 3, "filters": 12}
+    return DeepSpeech2(InputSpec("sound", 1, (), rate), DeepSpeech2.Settings(**{**sizes, **values})).eval()
+
+
+def test_filters_begin_as_mel_bands() -> None:
+    """Each answers most to its own tone, evenly placed on the mel scale, and two neighbours meet where half of the
+    power is left."""
+    filters, rate, window = 40, 16_000, 400
+    waves = gabor(window, filters, rate)
+    assert waves.shape == (80, 400)
+    torch.testing.assert_close(waves.norm(dim=1), torch.ones(80))
+    hertz = torch.linspace(0, 8000, 1601, dtype=torch.float64)
+    tones = torch.exp(2j * torch.pi * hertz[:, None] * torch.arange(window) / rate)
+    power = ((tones @ waves.double().T.to(tones.dtype)).abs() ** 2).unflatten(1, (2, filters)).sum(1)
+    mel = 2595 * torch.log10(1 + hertz[power.argmax(0)] / 700)
+    step = (2595 * math.log10(1 + 8000 / 700) - 2595 * math.log10(1 + 60 / 700)) / 41
+    # below 200 Hz a window of 25 milliseconds is shorter than the bells
+    torch.testing.assert_close((mel[5:] - mel[4:-1]), torch.full((35,), step, dtype=torch.float64), rtol=0.15, atol=0)
+    middle = (hertz[power.argmax(0)][20] + hertz[power.argmax(0)][21]) / 2
+    at = power[(hertz - middle).abs().argmin(), 20] / power[:, 20].max()
+    assert 0.4 < at < 0.6
+
+
+@torch.no_grad()
+def test_a_tone_lights_up_its_filter() -> None:
+    front = Wave(8000, 20).eval()
+    time = torch.arange(4000) / 8000
+    seen = []
+    for hertz in (200, 600, 1500, 3000):
+        y, lengths, _ = front(torch.sin(2 * torch.pi * hertz * time)[None, :, None], torch.tensor([4000]))
+        assert y.shape == (1, 50, 1, 20) and lengths.tolist() == [50]
+        seen.append(int(y[0, 10:, 0].mean(0).argmax()))
+    assert seen == sorted(set(seen)) and seen[0] < 4 and seen[-1] > 14
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_a_waveform_alone_equals_in_a_batch(
+    bidirectional: bool, drawn: Callable[..., Seq], check_alone: Callable[..., list[int]]
+) -> None:
+    encoder = raw(bidirectional=bidirectional)
+    assert encoder.levels[0].stride == 160, "20 milliseconds"
+    lengths = [1600, 1, 801, 159, 161]
+    assert check_alone(encoder, drawn(InputSpec("sound", 1), lengths)) == [10, 1, 6, 1, 2]
+
+
+@torch.no_grad()
+def test_pieces_of_a_waveform_are_the_whole() -> None:
+    encoder, x = raw(bidirectional=False), torch.randn(2, 2000, 1)
+    encoder.train()(whole(torch.randn(4, 3000, 1)))
+    encoder.eval()
+    state, found = encoder.begin(2), []
+    for piece in x.split([1, 1, 0, 7, 81, 500, 3, 1400, 7], dim=1):
+        features = encoder(whole(piece), state)
+        state = features.state
+        found.append(features.last.x)
+    found.append(encoder.finish(state).last.x)
+    torch.testing.assert_close(torch.cat(found, dim=1), encoder(whole(x)).last.x, rtol=1e-4, atol=1e-5)
+
+
+def test_every_filter_is_learned() -> None:
+    encoder = raw()
+    encoder(whole(torch.randn(2, 4000, 1))).last.x.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in encoder.front.parameters())
+    assert sum(p.numel() for p in encoder.front.parameters()) == 2 * 12 * 200 + 2 * 12
+
+
+# one direction
 
 
 def test_a_step_sees_what_the_lookahead_shows_and_nothing_after() -> None:

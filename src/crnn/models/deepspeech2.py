@@ -23,16 +23,19 @@ from crnn.config import Count, Share, Whole
 from crnn.errors import SettingsError
 from crnn.layers import BatchNorm, CausalConv, ConvBlock, Lookahead, Recurrent, TimeDropout, zero_padding
 from crnn.models._checks import check_counts, check_odd
+from crnn.models._wave import Wave
 from crnn.types import Features, InputSpec, Level, Seq
 
-State: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...], Any]
-"""Of the convolutions, of the recurrent layers, of the lookahead."""
+State: TypeAlias = tuple[Any, tuple[Any, ...], tuple[Any, ...], Any]
+"""Of the filters over a waveform, of the convolutions, of the recurrent layers, of the lookahead."""
 MOST = 20.0
 """Where the ReLU is cut off."""
+RATE = 16_000  # samples a second of a waveform that says nothing of it
 
 
 class DeepSpeech2(nn.Module):
-    """Spectrogram ``(batch, time, channels, bands)`` to features ``(batch, time / stride, hidden)``.
+    """Spectrogram ``(batch, time, channels, bands)``, or waveform ``(batch, time, 1)``, to features ``(batch, time /
+    stride, hidden)``.
 
     With ``bidirectional=False`` it ``streams``: ``begin`` gives a state, ``forward(piece, state)`` the steps that are
     certain and the state to go on from, ``finish(state)`` the last ones; joined they are the whole. A piece has no
@@ -44,6 +47,8 @@ class DeepSpeech2(nn.Module):
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
+        filters: Count = 64
+        """Learned filters over a raw waveform (input.features=raw), in the place of mel bands."""
         channels: tuple[Count, ...] = (32, 32)
         """Feature maps of each convolution (in the paper one to three: 32, 32, 96)."""
         kernels: tuple[tuple[Count, Count], ...] = ((11, 21), (11, 11))
@@ -68,8 +73,9 @@ class DeepSpeech2(nn.Module):
         s = settings
         _check(s)
         self.streams = not s.bidirectional
-        (bands,) = spec.space
-        self.convolutions, width, stride = nn.ModuleList(), spec.channels, 1
+        self.front = None if spec.space else Wave(spec.rate or RATE, s.filters)
+        bands, stride = (spec.space[0], 1) if self.front is None else (s.filters, self.front.hop)
+        self.convolutions, width = nn.ModuleList(), spec.channels
         for channels, kernel, step in zip(s.channels, s.kernels, s.strides, strict=True):
             self.convolutions.append(
                 CausalBlock(width, channels, kernel, stride=step)
@@ -88,6 +94,8 @@ class DeepSpeech2(nn.Module):
         self.levels = (Level(s.hidden, (), stride),)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
+        if self.front is not None:
+            lengths = self.front.out_lengths(lengths)
         for convolution in self.convolutions:
             lengths = convolution.out_lengths(lengths)  # type: ignore[operator]
         return lengths
@@ -103,17 +111,20 @@ class DeepSpeech2(nn.Module):
             )
         nothing = next(self.parameters()).new_zeros(batch, 0, self.levels[0].channels)
         ahead = (nothing,) if self.lookahead is None else self.lookahead.begin(nothing)
-        return (None,) * len(self.convolutions), (None,) * len(self.recurrent), ahead
+        return None, (None,) * len(self.convolutions), (None,) * len(self.recurrent), ahead
 
     def finish(self, state: State) -> Features:
         """The steps that are owed when a stream has ended, perhaps none."""
-        (left,) = state[2]
-        return self._out(left if self.lookahead is None else self.lookahead.finish(state[2]), None)
+        (left,) = state[3]
+        return self._out(left if self.lookahead is None else self.lookahead.finish(state[3]), None)
 
     def forward(self, seq: Seq, state: State | None = None) -> Features:
-        convolved, recurred, ahead = state or ((None,) * len(self.convolutions), (None,) * len(self.recurrent), None)
-        lengths = seq.lengths if state is None else None
-        x = seq.x.transpose(1, 2)  # (batch, time, channels, bands) -> (batch, channels, time, bands)
+        none = (None, (None,) * len(self.convolutions), (None,) * len(self.recurrent), None)
+        filtered, convolved, recurred, ahead = state or none
+        x, lengths = seq.x, seq.lengths if state is None else None
+        if self.front is not None:
+            x, lengths, filtered = self.front(x, lengths, filtered)
+        x = x.transpose(1, 2)  # (batch, time, channels, bands) -> (batch, channels, time, bands)
         carried, states = [], []
         for convolution, last in zip(self.convolutions, convolved, strict=True):
             if self.streams:
@@ -123,7 +134,9 @@ class DeepSpeech2(nn.Module):
             carried.append(last)
         x = x.permute(0, 2, 3, 1).flatten(2)  # -> (batch, time, bands * channels): a view of channels_last
         if state is not None and not x.shape[1]:  # the piece was too short to give a step
-            return self._out(x[..., :1].expand(-1, -1, self.levels[0].channels), None, (tuple(carried), *state[1:]))
+            return self._out(
+                x[..., :1].expand(-1, -1, self.levels[0].channels), None, (filtered, tuple(carried), *state[2:])
+            )
         for i, (recurrent, last) in enumerate(zip(self.recurrent, recurred, strict=True)):
             if i:
                 x = self._normed(x, lengths, self.norms[i - 1])
@@ -133,7 +146,7 @@ class DeepSpeech2(nn.Module):
             states.append(last)
         if self.lookahead is not None:
             x, ahead = self.lookahead(x, ahead, lengths)
-        return self._out(x, lengths, None if state is None else (tuple(carried), tuple(states), ahead))
+        return self._out(x, lengths, None if state is None else (filtered, tuple(carried), tuple(states), ahead))
 
     def _out(self, x: Tensor, lengths: Tensor | None, state: State | None = None) -> Features:
         """Features of the last layer's ``x``, all of it without ``lengths``."""
