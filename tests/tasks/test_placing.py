@@ -36,7 +36,7 @@ def said(random: np.random.Generator, numbers: np.ndarray, borders: np.ndarray) 
 
 
 def test_borders_of_made_letters_are_found_within_a_few_pixels() -> None:
-    """Letters 12 to 24 pixels wide, a step every 4: borders are 2 pixels off on average, and nowhere a letter."""
+    """Letters 12 to 24 pixels wide, a step every 4: borders are about 1 pixel off on average, 4 at most."""
     random = np.random.default_rng(0)
     errors = []
     for _ in range(20):
@@ -48,7 +48,7 @@ def test_borders_of_made_letters_are_found_within_a_few_pixels() -> None:
         placed = along(log_probs, path, stride=STRIDE, width=float(borders[-1]))
         assert placed.numbers == tuple(numbers), "where the network is wrong, the text is right"
         errors += [abs(stop - border) for (_, stop), border in zip(placed.spans, borders[1:], strict=True)]
-    assert np.mean(errors) < 2.5 and np.max(errors) < 12
+    assert np.mean(errors) < 1.5 and np.max(errors) < 6
 
 
 def test_words_are_what_stands_between_spaces() -> None:
