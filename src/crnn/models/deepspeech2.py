@@ -89,7 +89,11 @@ class DeepSpeech2(nn.Module):
         )
         # one behind each layer: what the first is given the convolutions have normalised
         self.norms = nn.ModuleList(BatchNorm(s.hidden) for _ in widths)
-        self.lookahead = Lookahead(s.hidden, context=s.lookahead) if self.streams and s.lookahead else None
+        self.lookahead: Lookahead | None = None
+        if self.streams and s.lookahead:
+            self.lookahead = Lookahead(s.hidden, context=s.lookahead)
+            with torch.no_grad():  # begins by handing on what it is given: chance weights would blur it
+                self.lookahead.conv.weight.mul_(0.1)[..., 0] = 1.0
         self.dropout = TimeDropout(s.dropout)
         self.levels = (Level(s.hidden, (), stride),)
 
