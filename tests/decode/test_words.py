@@ -16,7 +16,7 @@ from crnn.decode.ctc_beam import BeamSearch
 from crnn.decode.fusion import LetterModel
 from crnn.decode.lexicon import HotWords, Lexicon, hot_word, read_words
 from crnn.decode.trie import Trie
-from crnn.decode.words import WordCount, WordModel
+from crnn.decode.words import UNKNOWN_LETTER, WordCount, WordModel
 from crnn.errors import DataError, SettingsError
 
 LETTERS = ("a", "b", " ")
@@ -77,7 +77,7 @@ def test_word_model_of_others_without_an_unknown_word(cases: Any) -> None:
     grams |= {("<s>", "ab"): (-0.1, 0.0), ("<unk>",): (ngram.NEVER, 0.0)}
     told = ngram.NGram(2, grams)
     known = ngram.NGram(2, grams | {("<unk>",): (-1.2, 0.0)})
-    compare(cases, ((WordModel(told, LETTERS), 0.5),), lambda text: 0.5 * of_model(text, -2.5, known))
+    compare(cases, ((WordModel(told, LETTERS), 0.5),), lambda text: 0.5 * of_model(text, UNKNOWN_LETTER, known))
 
 
 def test_lexicon(cases: Any) -> None:
@@ -95,7 +95,7 @@ def test_lexicon_beside_both_kinds_of_language_model(cases: Any) -> None:
             return -np.inf
         tokens = (ngram.START, *text, ngram.END)
         spelled = sum(letters.log_prob(tokens[i], tokens[max(0, i - 2) : i]) for i in range(1, len(tokens)))
-        return 0.4 * of_model(text, -2.5) + 0.3 * spelled
+        return 0.4 * of_model(text, UNKNOWN_LETTER) + 0.3 * spelled
 
     compare(cases, scorers, extra)
 

@@ -20,7 +20,7 @@ from crnn.decode.trie import AFTER, NONE, START, Trie, spelled
 from crnn.errors import DataError
 from crnn.text import BLANK
 
-UNKNOWN_LETTER = -2.5
+UNKNOWN_LETTER = -1.5
 """What a letter of an unknown word adds to the logarithm of the probability, where nobody says how much."""
 KEPT = 1 << 18  # ends of words in their contexts that are remembered, some 50 MB
 

@@ -14,7 +14,7 @@ from crnn.types import Batch, Prediction, Sample
 WEIGHTS = (0.3, 0.5, 0.7, 0.9, 1.2)
 BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0)
 WORD_BONUSES = (-1.0, 0.0, 1.0, 2.0, 4.0)
-UNKNOWNS = (-1.5, -2.5, -4.0, -6.0)
+UNKNOWNS = (-0.5, -1.5, -2.5, -4.0)
 
 
 @dataclass(frozen=True, slots=True)
