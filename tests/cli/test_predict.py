@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,20 @@ def test_a_file_that_is_not_there_is_no_text(tiny: Made, tmp_path: Path, capsys:
     tiny("cascade", "classify", "sound").save(tmp_path / "sounds.safetensors")
     assert predict(tmp_path / "sounds.safetensors", tmp_path / "bark.wav") == 1
     assert "bark.wav" in capsys.readouterr().err
+
+
+def test_sounds_are_transcribed_from_files_and_folders(
+    tiny: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], made: Callable[..., Path]
+) -> None:
+    tiny("deepspeech2", "transcribe", "sound").save(tmp_path / "writes.safetensors")
+    (tmp_path / "sounds").mkdir()
+    for name in ("00", "01"):
+        shutil.copy(made("transcribe", "sound") / f"{name}.wav", tmp_path / "sounds")
+    (tmp_path / "sounds" / "cover.png").write_bytes(b"not asked for")
+    assert predict(tmp_path / "writes.safetensors", tmp_path / "sounds" / "00.wav", "--csv") in (0, None)
+    assert predict(tmp_path / "writes.safetensors", tmp_path / "sounds", "--csv") in (0, None)
+    names = [Path(line.split(",")[0]).name for line in capsys.readouterr().out.splitlines()]
+    assert names == ["00.wav", "00.wav", "01.wav"]
 
 
 def test_a_page_shows_what_spoke_for_each_answer(

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from crnn.data.formats import alto, events, files, folders, frames, labelled, npz, page, pairs, pictures, table
 from crnn.data.formats._asked import Answer, Asked, grouped
-from crnn.data.formats._files import count_kinds, is_picture, unreadable, walk
+from crnn.data.formats._files import PICTURES, count_kinds, is_picture, unreadable, walk
 from crnn.data.formats._rows import SUFFIXES
 from crnn.errors import CrnnError, DataError
 from crnn.registry import pick
@@ -111,6 +111,8 @@ def _read(reader: Any, path: Path, left_out: list[CrnnError], asked: Asked) -> I
 def _recognise(path: Path, asked: Asked) -> str:
     """The name of the one format that fits. Raises ``DataError``."""
     able: dict[str, Any] = {n: r for n, r in FORMATS.items() if asked.answer in getattr(r, "ANSWERS", (asked.answer,))}
+    # without answers there are pictures for a reader of lines, and files of its endings for any other task
+    able.pop("files" if asked.answer == "text" and asked.suffixes & PICTURES else "pictures", None)
     readers = {name: reader for name, reader in able.items() if name not in WITHOUT_ANSWERS}
     fitting = [
         name

@@ -11,7 +11,6 @@ from crnn.errors import CrnnError
 from crnn.types import Sample
 
 WANTED = "files to be answered for"
-ANSWERS = ("label", "numbers", "events")
 
 
 def recognise(path: Path) -> bool:
