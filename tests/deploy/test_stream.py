@@ -231,6 +231,12 @@ def test_doubts_are_told(listener: Any) -> None:
     assert [f.kind for f in stream.findings] == ["clipped", "lower rate"]
 
 
+def test_a_file_in_several_views_may_be_read_otherwise(listener: Any) -> None:
+    bundle = listener()
+    bundle.kind = Sound(replace(bundle.kind.settings, views=2.0), RATE)
+    assert [f.kind for f in crnn.stream(bundle).findings] == ["views"]
+
+
 @pytest.mark.parametrize(
     ("model", "task", "kind", "words"),
     [

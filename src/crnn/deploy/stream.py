@@ -62,8 +62,13 @@ class Stream:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What is odd about the sound so far: too loud, of too low a rate."""
-        return self.pieces.findings
+        """What is odd about the sound so far: too loud, of too low a rate, heard otherwise than a file."""
+        found: tuple[Finding, ...] = self.pieces.findings
+        if self.kind.view_count > 1:
+            given = f"is heard once, and a file in {self.kind.view_count} views, which may be read otherwise"
+            do = "Set input.views=0 in training, so that what is tested is what listens."
+            found += (Finding("note", "views", None, given, do),)
+        return found
 
     @property
     def text(self) -> str:

@@ -106,7 +106,7 @@ def _checked(samples: Any) -> np.ndarray:
     if x.ndim != 1:
         do = "Mix the channels, samples.mean(axis=1), or take one of them, samples[:, 0]."
         raise DataError(f"samples of the shape {x.shape}", expected=expected, do=do)
-    if x.dtype == np.int16:
+    if x.dtype.kind == "i" and x.dtype.itemsize == 2:
         return x.astype(np.float32) * np.float32(WHOLE)
     if x.dtype.kind != "f" and x.size:
         raise DataError(f"samples of the type {x.dtype}", expected=expected, do="Convert them: samples / full_scale")
