@@ -20,9 +20,17 @@ class Vote(Predictor):
     different tasks, and for answers that cannot be put to the vote.
     """
 
-    def __init__(self, bundles: Sequence[str | Path], **options: Any) -> None:
-        super().__init__(bundles[0], **options)
-        self.others = tuple(Predictor(bundle, **options) for bundle in bundles[1:])
+    def __init__(
+        self,
+        bundles: Sequence[str | Path],
+        *,
+        precision: Precision = "auto",
+        batch_size: int = 16,
+        device: str = "cpu",
+    ) -> None:
+        options = {"precision": precision, "batch_size": batch_size, "device": device}
+        super().__init__(bundles[0], **options)  # type: ignore[arg-type]
+        self.others = tuple(Predictor(bundle, **options) for bundle in bundles[1:])  # type: ignore[arg-type]
         for bundle, other in zip(bundles[1:], self.others, strict=True):
             if other.task.name != self.task.name:
                 raise SettingsError(
@@ -55,12 +63,17 @@ class Vote(Predictor):
         return found
 
 
-def predictor(bundle: str | Path | Sequence[str | Path], *, precision: Precision = "auto", **options: Any) -> Predictor:
+def predictor(
+    bundle: str | Path | Sequence[str | Path],
+    *,
+    precision: Precision = "auto",
+    batch_size: int = 16,
+    device: str = "cpu",
+) -> Predictor:
     """A ``Predictor`` of a bundle, or a ``Vote`` of several: in a list, or in a text with commas between them."""
     if isinstance(bundle, str) and "," in bundle and not Path(bundle).exists():
         bundle = [name.strip() for name in bundle.split(",") if name.strip()]
-    if isinstance(bundle, (str, Path)):
-        return Predictor(bundle, precision=precision, **options)
-    if len(bundle) == 1:
-        return Predictor(bundle[0], precision=precision, **options)
-    return Vote(bundle, precision=precision, **options)
+    if not isinstance(bundle, (str, Path)) and len(bundle) > 1:
+        return Vote(bundle, precision=precision, batch_size=batch_size, device=device)
+    one = bundle if isinstance(bundle, (str, Path)) else bundle[0]
+    return Predictor(one, precision=precision, batch_size=batch_size, device=device)
