@@ -12,6 +12,7 @@ import pytest
 
 from crnn.cli import main
 from crnn.config import Recipe, TrainSettings, fill
+from crnn.data.formats import Asked, open_data
 from crnn.errors import SettingsError
 from crnn.train import compare as module
 from crnn.train.compare import compare
@@ -103,6 +104,10 @@ def test_the_command_prints_writes_and_draws(waves: Path, tmp_path: Path, capsys
     # the networks' own sizes, on little data
     options = ["--epochs", "1", "--workers", "0", "--threads", "1", "--folds", "2", "--out", str(tmp_path / "out")]
     files = ["--json", str(tmp_path / "waves.json"), "--html", str(tmp_path / "page.html")]
+    samples = open_data(str(waves), asked=Asked(answer="label"))
+    rows = [json.dumps({"id": s.id, "answer": s.y}) for s in samples]
+    (tmp_path / "oracle.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    files += ["--baseline", f"oracle={tmp_path / 'oracle.jsonl'}"]
     with pytest.raises(SystemExit) as end:
         main(["compare", "classify", "--data", str(waves), "--models", "tcn,deepconvlstm", *options, *files])
     assert end.value.code == 0
@@ -112,6 +117,7 @@ def test_the_command_prints_writes_and_draws(waves: Path, tmp_path: Path, capsys
     result = json.loads((tmp_path / "waves.json").read_text())
     assert result["model"] == "tcn" and result["split"] == "2 folds"
     assert {"deepconvlstm", "most frequent class"} <= result["baselines"].keys()
+    assert result["baselines"]["oracle"]["accuracy"] == 1.0
     assert result["metrics"]["least_fold"] <= result["metrics"]["accuracy"] <= result["metrics"]["most_fold"]
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") >= 3 and "What it costs" in page

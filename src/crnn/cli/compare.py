@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crnn.cli.options import Data, DataOptions, Settings, TrainOptions, recipe_of, say_left_out
-from crnn.cli.test import result_of
+from crnn.cli.test import read_answers, result_of
 from crnn.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ def compare(
         Path | None,
         Parameter(help="Folder of the runs; a stopped comparison goes on there. [default: runs/compare and the name]"),
     ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        Parameter(help="Answers of another program to stand in the table: NAME=FILE.jsonl (id, answer).", negative=""),
+    ] = None,
     json: Annotated[Path | None, Parameter(help="Write the figures as a results file.")] = None,
     html: Annotated[Path | None, Parameter(help="Write a page with plots and the first model's worst samples.")] = None,
     settings: Settings = None,
@@ -53,6 +57,7 @@ def compare(
     crnn compare recipes/mine.toml --data recordings/ --group speaker --folds 5 --json results/mine.json
     """
     from crnn.train.compare import compare as run
+    from crnn.train.evaluate import figures_of_others
 
     console = Console(stderr=True)
     given: Any = {"data": data, "settings": settings, "train": training, "others": others}
@@ -60,6 +65,12 @@ def compare(
     out = out or Path("runs") / f"compare-{Path(recipe or 'transcribe').stem}"
     comparison = run(recipes, out, minutes=minutes, said=lambda text: _say(console, text))
     first = comparison.models[0]
+    task, samples = first.predictor.task, first.tested.samples
+    strangers = figures_of_others(task, samples, dict(read_answers(text) for text in baseline or []))
+    report = first.tested.report
+    report = replace(report, baselines={**report.baselines, **strangers})
+    first = replace(first, tested=replace(first.tested, report=report))
+    comparison = replace(comparison, models=(first, *comparison.models[1:]))
     say_left_out(console, first.tested.left_out, most=5)
     _print(comparison, f"{next(iter(recipes.values())).data.train} ({comparison.part})")
     if json is None and html is None:

@@ -67,15 +67,7 @@ def evaluate(
         )
     parts = _without_branches(predictor, branches, seen, progress) if apart else {}
     baselines = {**{name: figures for name, (figures, _) in parts.items()}, **task.baselines(seen)}
-    for name, answers in (others or {}).items():
-        if missing := [s.id for s in seen if s.id not in answers]:
-            raise DataError(
-                f"the baseline {name!r} has no answer for {len(missing)} samples, such as {missing[0]}",
-                expected="an answer for each sample",
-                do="Write one line of JSON with id and answer for each.",
-            )
-        pairs = [(task.truth(s), Prediction(s.id, answers[s.id], 1.0)) for s in seen]
-        baselines[name] = task.score(pairs, [s.group for s in seen])
+    baselines |= figures_of_others(task, seen, others or {})
     report = report_of(task, seen, predictions, baselines)
     if parts:
         report = replace(report, details=_with_branches(task, report.details, seen, predictions, parts))
@@ -89,6 +81,23 @@ def report_of(
     pairs = [(task.truth(s), p) for s, p in zip(samples, predictions, strict=True)]
     rows = tuple(task.row(truth, p) for truth, p in pairs)
     return Report(task.score(pairs, [s.group for s in samples]), rows, baselines, task.details(pairs))
+
+
+def figures_of_others(
+    task: Any, samples: Sequence[Sample], others: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, float]]:
+    """The figures of other programs' answers ``{name: {id: value}}``. Raises ``DataError`` for a sample without one."""
+    found = {}
+    for name, answers in others.items():
+        if missing := [s.id for s in samples if s.id not in answers]:
+            raise DataError(
+                f"the baseline {name!r} has no answer for {len(missing)} samples, such as {missing[0]}",
+                expected="an answer for each sample",
+                do="Write one line of JSON with id and answer for each.",
+            )
+        pairs = [(task.truth(s), Prediction(s.id, answers[s.id], 1.0)) for s in samples]
+        found[name] = task.score(pairs, [s.group for s in samples])
+    return found
 
 
 Apart = Mapping[str, tuple[dict[str, float], Mapping[Any, float]]]
