@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from unicodedata import east_asian_width
 
 FONT = "font-family:system-ui,sans-serif;font-size:12px;fill:currentColor"
 LINE = 'fill="none" stroke="currentColor" stroke-opacity=".35"'
@@ -11,6 +12,11 @@ LINE = 'fill="none" stroke="currentColor" stroke-opacity=".35"'
 def text(x: float, y: float, words: str, anchor: str, more: str = "") -> str:
     """``words`` at a place; ``anchor`` says which end of them is there, ``more`` are attributes."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="{FONT}"{more}>{escape(words)}</text>'
+
+
+def width_of(words: str) -> int:
+    """Of ``words`` in pixels, about."""
+    return sum(12 if east_asian_width(letter) in "WF" else 7 for letter in words)
 
 
 def picture(width: float, height: float, title: str, content: str) -> str:

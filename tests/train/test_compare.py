@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,13 @@ def test_the_command_prints_writes_and_draws(waves: Path, tmp_path: Path, capsys
     assert result["metrics"]["least_fold"] <= result["metrics"]["accuracy"] <= result["metrics"]["most_fold"]
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") >= 3 and "What it costs" in page
+
+
+def test_the_longest_name_has_room() -> None:
+    long = "a-recipe-with-a-long-name-and-more"
+    drawn = [plot_svg({name: [(1, 0.1)]}, "x", "y", percent=True) for name in ("a", long)]
+    short, wide = (int(re.findall(r'width="(\d+)" style', svg)[0]) for svg in drawn)
+    assert wide - short >= 6 * (len(long) - 1)
 
 
 def test_plots_hold_every_point_and_name() -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from typing import Any
-from unicodedata import east_asian_width
 
 import numpy as np
 
-from crnn.svg import LINE, picture, text
+from crnn.svg import LINE, picture, text, width_of
 
 CELL, LEAST_CELL, MOST = 44, 9, 700  # pixels of a cell, and of the whole
 LETTERS = 24  # of a label that are shown
@@ -24,7 +23,7 @@ def confusion_svg(labels: Sequence[Any], table: np.ndarray) -> str:
     count = len(labels)
     cell = max(LEAST_CELL, min(CELL, MOST // max(1, count)))
     names = [_short(label) for label in labels]
-    margin = 14 + max(map(_width, names)) if cell >= 12 else 24
+    margin = 14 + max(map(width_of, names)) if cell >= 12 else 24
     size = margin + cell * count
     shares = table / np.maximum(1, table.sum(1, keepdims=True))
     pieces = []
@@ -125,8 +124,3 @@ def _short(label: Any) -> str:
     """A label of at most ``LETTERS``, its end kept, in which names often differ."""
     words = str(label)
     return words if len(words) <= LETTERS else f"{words[: LETTERS - 10]}…{words[-9:]}"
-
-
-def _width(words: str) -> int:
-    """Of words in pixels, about."""
-    return sum(12 if east_asian_width(letter) in "WF" else 7 for letter in words)

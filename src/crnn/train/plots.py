@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from crnn.svg import LINE, picture, text
+from crnn.svg import LINE, picture, text, width_of
 
 COLOURS = ("#2457c5", "#e5484d", "#2a8a4a", "#b8860b", "#8e4ec6", "#0891b2", "#c2410c", "#64748b")
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 560, 300, 58, 14, 150, 46
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 560, 300, 58, 14, 46
 LEAST_GAP = 15  # pixels between two names
 Points = Sequence[tuple[float, float]]
 
@@ -57,7 +57,8 @@ def plot_svg(series: Mapping[str, Points], across: str, up: str, *, percent: boo
     pieces += _names(names)
     pieces.append(text(LEFT + WIDTH / 2, TOP + HEIGHT + 36, across, "middle"))
     title = f"{up} against {across}"
-    return picture(LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM, title, "".join(pieces))
+    right = 24 + max(map(width_of, series))
+    return picture(LEFT + WIDTH + right, TOP + HEIGHT + BOTTOM, title, "".join(pieces))
 
 
 def _names(points: Iterable[tuple[float, float, str, str]]) -> Iterable[str]:
