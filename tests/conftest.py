@@ -31,7 +31,7 @@ from crnn.errors import SettingsError
 from crnn.models import MODELS
 from crnn.tasks import TASKS
 from crnn.train.prepare import asked_of
-from crnn.types import Sample
+from crnn.types import Sample, Seq
 
 SIZES = (16, 32, 48, 64, 96, 128)
 WORDS = [a + b + c for a in ("a", "be", "dd") for b in ("c", "ee", " f") for c in ("a", "db", "b")]
@@ -219,6 +219,26 @@ def read_made(task: str, kind: str, folder: Path) -> list[Sample]:
 def samples(made: Callable[..., Path]) -> Callable[..., list[Sample]]:
     """``samples(task, kind)``: those of a made set."""
     return lambda task, kind: read_made(task, kind, made(task, kind))
+
+
+@pytest.fixture(scope="session")
+def waken() -> Callable[[Bundle, np.ndarray], Bundle]:
+    """``waken(bundle, wave)``: the bundle, whose fresh network says something of a sound: its norms have heard it, and
+    no output is always the largest."""
+
+    def heard(bundle: Bundle, wave: np.ndarray) -> Bundle:
+        x = torch.from_numpy(bundle.kind.finish(bundle.kind.decode(wave)))[None]
+        seq, linear = Seq(x, torch.tensor([x.shape[1]])), bundle.net.head.linear
+        bundle.net.train()
+        with torch.no_grad():
+            for _ in range(40):
+                bundle.net(seq)
+            bundle.net.eval()
+            linear.weight.mul_(8)
+            linear.bias.copy_(-(bundle.net.encoder(seq).last.x @ linear.weight.T).mean((0, 1)))
+        return bundle
+
+    return heard
 
 
 @pytest.fixture(scope="session")

@@ -34,21 +34,11 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def listener(tiny: Tiny) -> Callable[..., Bundle]:
+def listener(tiny: Tiny, waken: Callable[..., Bundle]) -> Callable[..., Bundle]:
     """``listener(model)``: a network that says something, since its norms have heard sound."""
 
     def make(model: str = "deepspeech2", **encoder: Any) -> Bundle:
-        made = tiny(model, "transcribe", "sound", **{**MODELS.get(model, {}), **encoder})
-        x = torch.from_numpy(made.kind.finish(made.kind.decode(speech())))[None]
-        heard, linear = Seq(x, torch.tensor([x.shape[1]])), made.net.head.linear
-        made.net.train()
-        with torch.no_grad():
-            for _ in range(40):
-                made.net(heard)
-            made.net.eval()
-            linear.weight.mul_(8)
-            linear.bias.copy_(-(made.net.encoder(heard).last.x @ linear.weight.T).mean((0, 1)))
-        return made
+        return waken(tiny(model, "transcribe", "sound", **{**MODELS.get(model, {}), **encoder}), speech())
 
     return make
 

@@ -57,20 +57,14 @@ def compare(
     crnn compare recipes/mine.toml --data recordings/ --group speaker --folds 5 --json results/mine.json
     """
     from crnn.train.compare import compare as run
-    from crnn.train.evaluate import figures_of_others
 
     console = Console(stderr=True)
     given: Any = {"data": data, "settings": settings, "train": training, "others": others}
     recipes = _recipes(recipe, models, given)
     out = out or Path("runs") / f"compare-{Path(recipe or 'transcribe').stem}"
-    comparison = run(recipes, out, minutes=minutes, said=lambda text: _say(console, text))
+    strangers = dict(read_answers(text) for text in baseline or [])
+    comparison = run(recipes, out, minutes=minutes, others=strangers, said=lambda text: _say(console, text))
     first = comparison.models[0]
-    task, samples = first.predictor.task, first.tested.samples
-    strangers = figures_of_others(task, samples, dict(read_answers(text) for text in baseline or []))
-    report = first.tested.report
-    report = replace(report, baselines={**report.baselines, **strangers})
-    first = replace(first, tested=replace(first.tested, report=report))
-    comparison = replace(comparison, models=(first, *comparison.models[1:]))
     say_left_out(console, first.tested.left_out, most=5)
     _print(comparison, f"{next(iter(recipes.values())).data.train} ({comparison.part})")
     if json is None and html is None:

@@ -19,7 +19,7 @@ from crnn.config import Recipe, as_dict
 from crnn.deploy.predict import Predictor
 from crnn.errors import CrnnError, SettingsError, TrainingError
 from crnn.files import write_aside
-from crnn.train.evaluate import Tested, evaluate, report_of
+from crnn.train.evaluate import Tested, evaluate, figures_of_others, report_of
 from crnn.train.fit import EPOCHS, RECIPE, STATE, fit
 from crnn.train.prepare import prepare, read_parts
 from crnn.types import Sample
@@ -61,6 +61,7 @@ def compare(
     out: str | Path,
     *,
     minutes: float | None = None,
+    others: Mapping[str, Mapping[str, Any]] | None = None,
     said: Callable[[str], None] = lambda _: None,
 ) -> Comparison:
     """Train and test what each of ``recipes`` (by name) says, in folders of ``out``; what is finished there stays.
@@ -68,8 +69,9 @@ def compare(
     The budget is the recipes' epochs, or with ``minutes`` as many epochs, at least one, as each model gets done in so
     long, measured on one epoch before. Where data are dealt into folds, every fold is the test part once, and figures
     are of the samples of all folds together. Without folds and without a test part the validation part is tested,
-    which flatters all models alike. ``said`` is told after each run how it went. A model that fails does not stop the
-    others. Raises ``SettingsError`` where ``out`` holds another comparison, the first model's error if all fail.
+    which flatters all models alike. ``others`` are other programs' answers, as of ``evaluate``. ``said`` is told after
+    each run how it went. A model that fails does not stop the others. Raises ``SettingsError`` where ``out`` holds
+    another comparison, the first model's error if all fail.
     """
     out = Path(out)
     for recipe in recipes.values():
@@ -99,7 +101,7 @@ def compare(
             except CrnnError as error:
                 failed[name] = error
                 said(f"{name}: failed, {error}")
-    models = tuple(_together(name, runs[name]) for name in recipes if name not in failed)
+    models = tuple(_together(name, runs[name], others or {}) for name in recipes if name not in failed)
     if not models:
         raise next(iter(failed.values()))
     return Comparison(models, failed, part)
@@ -178,14 +180,15 @@ def _epochs(recipe: Recipe, folder: Path, minutes: float) -> int:
     return max(1, int(60 * minutes / seconds))
 
 
-def _together(name: str, runs: Sequence[_Run]) -> Compared:
+def _together(name: str, runs: Sequence[_Run], others: Mapping[str, Mapping[str, Any]]) -> Compared:
     """The runs of all folds as one."""
     last, first = runs[-1].predictor, runs[0]
     leading = last.task.best[0]
     samples = [s for run in runs for s in run.tested.samples]
     predictions = [p for run in runs for p in run.tested.predictions]
+    baselines = _mean_baselines([run.tested for run in runs]) | figures_of_others(last.task, samples, others)
     tested = Tested(
-        report_of(last.task, samples, predictions, _mean_baselines([run.tested for run in runs])),
+        report_of(last.task, samples, predictions, baselines),
         tuple(samples),
         tuple(predictions),
         tuple(error for run in runs for error in run.tested.left_out),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crnn.deploy.predict import Predictor
@@ -19,11 +19,12 @@ UNKNOWNS = (-0.5, -1.5, -2.5, -4.0)
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A way to find texts, its figures, and the task that finds them so."""
+    """A way to find texts, its figures, the task that finds them so, and what it found beside the truth."""
 
     reading: Any
     figures: dict[str, float]
     task: Any
+    pairs: Sequence[tuple[Any, Prediction]] = field(repr=False)
 
 
 def tune(
@@ -53,20 +54,19 @@ def tune(
     groups = [s.group for s in seen]
     found: dict[tuple[float, float, float], Tried] = {}
 
-    def read(reader: Any) -> list[tuple[Any, Prediction]]:
-        return [(truth[s.id], reader.read(s.id, *heard.said[s.id])) for s in seen]
+    def read(own: Any, reader: Any) -> Tried:
+        pairs = [(truth[s.id], reader.read(s.id, *heard.said[s.id])) for s in seen]
+        return Tried(own, task.score(pairs, groups), reader, pairs)
 
     def judge(own: Any) -> Tried:
         key = (own.weight, own.bonus, own.unknown)
         if key not in found:
-            reader = task.with_reading(own)
-            found[key] = Tried(own, task.score(read(reader), groups), reader)
+            found[key] = read(own, task.with_reading(own))
             tried(found[key])
         return found[key]
 
     def settled(best: Tried) -> Tried:
-        reader = best.task.settle(read(best.task))
-        return Tried(best.reading, task.score(read(reader), groups), reader)
+        return read(best.reading, best.task.settle(best.pairs))
 
     name, better = task.best
 
