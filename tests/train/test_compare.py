@@ -124,6 +124,11 @@ def test_the_command_prints_writes_and_draws(waves: Path, tmp_path: Path, capsys
     assert page.count("<svg") >= 3 and "What it costs" in page
 
 
+def test_a_training_that_took_no_time_is_drawn() -> None:
+    """Seconds are rounded; of a small network on little data they may all be 0."""
+    assert plot_svg({"a": [(0.0, 0.5), (0.0, 0.6)]}, "seconds", "accuracy", percent=True).count("<circle") == 1
+
+
 def test_the_longest_name_has_room() -> None:
     long = "a-recipe-with-a-long-name-and-more"
     drawn = [plot_svg({name: [(1, 0.1)]}, "x", "y", percent=True) for name in ("a", long)]

@@ -17,7 +17,7 @@ Points = Sequence[tuple[float, float]]
 def plot_svg(series: Mapping[str, Points], across: str, up: str, *, percent: bool) -> str:
     """Each of ``series`` as a line with its name at its end, or as a dot where it is one point.
 
-    ``across`` and ``up`` name the axes; values across are positive. ``percent`` shows fractions as per cent.
+    ``across`` and ``up`` name the axes; what is 0 across stands at the left edge. ``percent`` shows fractions as per cent.
     """
     points = [p for line in series.values() for p in line]
     if not points:
@@ -73,8 +73,9 @@ def _names(points: Iterable[tuple[float, float, str, str]]) -> Iterable[str]:
 
 
 def _decades(values: Sequence[float]) -> list[float]:
-    """1, 2, 5 and their tenfolds that enclose ``values``."""
-    low, high = min(v for v in values if v > 0), max(values)
+    """1, 2, 5 and their tenfolds that enclose those of ``values`` above 0, or 1 where none is."""
+    above_zero = [v for v in values if v > 0] or [1.0]
+    low, high = min(above_zero), max(above_zero)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     every = [m * 10.0**e for e in range(first - 1, last + 2) for m in (1, 2, 5)]
     below = max(v for v in every if v <= low * 1.0000001)
