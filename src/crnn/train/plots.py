@@ -17,7 +17,8 @@ Points = Sequence[tuple[float, float]]
 def plot_svg(series: Mapping[str, Points], across: str, up: str, *, percent: bool) -> str:
     """Each of ``series`` as a line with its name at its end, or as a dot where it is one point.
 
-    ``across`` and ``up`` name the axes; what is 0 across stands at the left edge. ``percent`` shows fractions as per cent.
+    ``across`` and ``up`` name the axes; what is 0 across stands at the left edge. ``percent`` shows fractions as per
+    cent.
     """
     points = [p for line in series.values() for p in line]
     if not points:
