@@ -45,10 +45,12 @@ class Net(nn.Module):
         super().__init__()
         self.encoder, self.head = encoder, head
 
-    def forward(self, inputs: Any) -> Any:
-        """The head's answer to one ``Seq``, or to a mapping name -> ``Seq`` where the encoder reads several inputs."""
+    def forward(self, inputs: Any, told: Any = None) -> Any:
+        """The head's answer to one ``Seq``, or to a mapping name -> ``Seq`` where the encoder reads several inputs.
+        ``told`` is what the task tells its head beside the features, such as how many steps are wanted."""
         several = isinstance(inputs, Mapping)
-        return self.head(self.encoder({k: _clean(seq) for k, seq in inputs.items()} if several else _clean(inputs)))
+        features = self.encoder({k: _clean(seq) for k, seq in inputs.items()} if several else _clean(inputs))
+        return self.head(features) if told is None else self.head(features, told)
 
 
 def _clean(seq: Seq) -> Seq:
@@ -111,6 +113,7 @@ def build(
     Raises ``SettingsError`` where the parts do not fit.
     """
     kind = input if isinstance(input, Kind) else restore(input)
+    task = task.with_input(kind)
     specs = kind.spec if isinstance(kind.spec, Mapping) else {"": kind.spec}
     kinds = {name: spec.kind for name, spec in specs.items()}
     model_name, model_values = split_name(encoder, default_model(task, kinds))

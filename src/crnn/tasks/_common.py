@@ -30,6 +30,10 @@ class Common:
     """Columns of its CSV files, where an answer may have no row."""
     stratum: Callable[[Sample], Any] | None = None
 
+    def with_input(self, kind: Any) -> Self:
+        """The task for inputs of ``kind``, which was learned after it; those that answer in its units keep it."""
+        return self
+
     def settle(self, pairs: Sequence[tuple[Any, Prediction]]) -> Self:
         """The task as it goes into the bundle, with what the validation part says of it: nothing."""
         return self
