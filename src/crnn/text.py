@@ -23,7 +23,8 @@ Direction = Literal["ltr", "rtl"]
 class Alphabet:
     """Letters (code points after normalisation), the Unicode normal form, and the direction of writing.
 
-    ``alike`` maps letters to others that look the same, where transcribers mixed two scripts or signs.
+    ``alike`` maps letters to others that look the same, where transcribers mixed two scripts or signs; with ``lower``
+    all letters are small.
 
     A reader sees a line from left to right. With ``direction="rtl"`` texts are put into display order (Unicode
     Standard Annex 9) before they become numbers and back into reading order afterwards.
@@ -36,6 +37,7 @@ class Alphabet:
     unicode: Unicode = "NFC"
     direction: Direction = "ltr"
     alike: Mapping[str, str] = field(default_factory=dict)
+    lower: bool = False
 
     def learn(self, texts: Iterable[str]) -> Alphabet:
         """This alphabet with the new letters of ``texts``, by code point, behind the known ones, whose numbers stay.
@@ -55,9 +57,13 @@ class Alphabet:
         return len(self.letters) + 1
 
     def clean(self, text: str) -> str:
-        """``text`` in this alphabet's normal form, letters that look alike written as one."""
-        text = normalise(text, self.unicode)
-        return text.translate({ord(a): b for a, b in self.alike.items()}) if self.alike else text
+        """``text`` in this alphabet's normal form, letters that look alike written as one.
+
+        >>> Alphabet(lower=True, alike={"-": " ", ",": ""}).clean("Twenty-one, no - two")
+        'twenty one no two'
+        """
+        text = normalise(text.lower() if self.lower else text, self.unicode)
+        return " ".join(text.translate({ord(a): b for a, b in self.alike.items()}).split()) if self.alike else text
 
     def missing(self, text: str) -> list[str]:
         """The letters of ``text`` that this alphabet lacks, each once."""

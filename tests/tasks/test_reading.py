@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crnn.bundle import load
+from crnn.bundle import build, load
 from crnn.cli import main
 from crnn.decode import ngram
 from crnn.decode.align import likelihood
@@ -22,6 +22,7 @@ from crnn.tasks import Reading
 from crnn.tasks.transcribe import Transcribe
 from crnn.text import Alphabet
 from crnn.train.tune import tune
+from crnn.types import Sample
 
 LETTERS = ("a", "b", "c")
 MODEL = ngram.train(["abc", "abcabc", "cabc"], 3)
@@ -191,6 +192,20 @@ def test_commands(lines: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest
     assert run("lm", "train", folder, "--out", "model.txt") == 2
     said = capsys.readouterr().err
     assert all(words in said for words in ("nothing.txt", "name in .arpa"))
+
+
+def test_a_model_writes_as_its_reader_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Transcribe.Settings(lower=True, alike={",": "", "-": " "})
+    task = Transcribe.learn(settings, [Sample("a", None, "Ab, ba-c")])
+    build(task, {"name": "line"}, {"name": "crnn", "hidden": 4}).save(tmp_path / "small.safetensors")
+    (tmp_path / "texts.txt").write_text("Abba, AB-c\n", encoding="utf-8")
+    out = tmp_path / "made.arpa"
+    given = ["lm", "train", str(tmp_path / "texts.txt"), "--order", "2", "--out", str(out)]
+    with pytest.raises(SystemExit) as end:
+        main([*given, "--reader", str(tmp_path / "small.safetensors")])
+    assert not end.value.code, capsys.readouterr().err
+    written = {line.split("\t")[1] for line in out.read_text(encoding="utf-8").splitlines() if "\t" in line}
+    assert not any(letter in gram for gram in written for letter in "AB,-") and any("a b" in gram for gram in written)
 
 
 def test_without_a_language_model_only_scores_are_fitted(

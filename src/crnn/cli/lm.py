@@ -13,6 +13,7 @@ from rich.console import Console
 from crnn.cli.options import BEAM, Format, Threads, reading_of, say_left_out, say_unheard
 from crnn.cli.options import threads as use_threads
 from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.text import Alphabet
 
 LETTERS, WORDS = 6, 3  # the longest n-grams of each, where nobody says
 HELD_OUT = 20  # of so many texts one is kept to see how surprising new texts are
@@ -30,21 +31,25 @@ def train(
     out: Annotated[Path, Parameter(help="ARPA file to write: NAME.arpa, or .arpa.gz, which is a tenth as large.")],
     words: Annotated[bool, Parameter(help="Count words in the place of letters.", negative="")] = False,
     order: Annotated[int | None, Parameter(help="Longest n-gram. [default: 6 letters, or 3 words]")] = None,
+    reader: Annotated[
+        str | None, Parameter(help="Bundle whose way to write is taken: small letters, marks left out, or as it does.")
+    ] = None,
     format: Format = "auto",
 ) -> None:
     """Count a language model of letters or words (modified Kneser-Ney) and write it as ARPA.
 
     crnn lm train texts.txt --out french.arpa.gz
+    crnn lm train books.txt --reader runs/speech --words --out english.arpa.gz
     crnn lm train lines/ --order 8 --out lines.arpa.gz
     crnn lm train texts.txt --words --out words.arpa.gz
     """
     from crnn.decode.ngram import train as count
     from crnn.decode.ngram import write_arpa
-    from crnn.text import normalise
 
     if not out.name.endswith((".arpa", ".arpa.gz")):
         raise SettingsError(f"the file {out.name!r}", expected="a name in .arpa or .arpa.gz", do="Rename it.")
-    lines = [line for text in texts for line in (normalise(t, "NFC") for t in _lines(text, format)) if line]
+    letters = Alphabet() if reader is None else _letters(reader)
+    lines = [line for text in texts for line in map(letters.clean, _lines(text, format)) if line]
     if not lines:
         raise DataError("there is no text", expected="a line at least", do="Name a file with text.", file=texts[0])
     console = Console(stderr=True)
@@ -121,6 +126,18 @@ def tune(
     told.card = {**told.card, "valid": best.figures}
     told.save(out)
     console.print(f"best: {best.reading}\nbundle: {out}", highlight=False, soft_wrap=True)
+
+
+def _letters(reader: str) -> Alphabet:
+    """The alphabet of a bundle. Raises ``SettingsError`` for one that writes no text."""
+    from crnn.bundle import load
+
+    bundle = load(reader)
+    if not hasattr(bundle.task, "alphabet"):
+        given = f"the bundle {reader}, which does not write texts ({bundle.task.name})"
+        raise SettingsError(given, expected="a reader: task transcribe", do="Name another, or leave --reader out.")
+    letters: Alphabet = bundle.task.alphabet
+    return letters
 
 
 def _lines(source: str, format: str) -> Iterator[str]:

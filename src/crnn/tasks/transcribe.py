@@ -46,7 +46,7 @@ class CTCHead(nn.Module):
 
 
 def _alphabet(settings: Transcribe.Settings, letters: Iterable[str]) -> Alphabet:
-    return Alphabet(tuple(letters), settings.unicode, settings.direction, settings.alike)
+    return Alphabet(tuple(letters), settings.unicode, settings.direction, settings.alike, settings.lower)
 
 
 class Transcribe(Common):
@@ -69,7 +69,9 @@ class Transcribe(Common):
         direction: Direction = "ltr"
         """Direction of writing: ltr, or rtl for Arabic, Hebrew and others."""
         alike: Mapping[str, str] = field(default_factory=dict)
-        """Letters to be written as others that look the same, where transcribers mixed them."""
+        """Letters to be written as others that look the same, where transcribers mixed them; "" leaves one out."""
+        lower: bool = False
+        """Whether all letters are written small: capitals are not heard."""
 
     def __init__(
         self, settings: Settings, alphabet: Alphabet, reading: Reading = BEST_PATH, sureness: Sureness = PLAIN
