@@ -30,6 +30,11 @@ class Common:
     """Columns of its CSV files, where an answer may have no row."""
     stratum: Callable[[Sample], Any] | None = None
 
+    @classmethod
+    def asks(cls, settings: Any) -> dict[str, Any]:
+        """What else formats must know to give its answers: fields of ``crnn.data.formats.Asked``."""
+        return {}
+
     def with_input(self, kind: Any) -> Self:
         """The task for inputs of ``kind``, which was learned after it; those that answer in its units keep it."""
         return self

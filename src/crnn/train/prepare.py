@@ -101,7 +101,7 @@ def _kind(recipe: Recipe, task: Any, train: Sequence[Sample]) -> Kind:
 
 def asked_of(recipe: Recipe) -> Asked:
     """What the task of ``recipe`` looks for in data."""
-    task_class, _ = task_of(recipe)
+    task_class, values = task_of(recipe)
     tables = list(recipe.inputs.values()) or [recipe.input]
     named = [table["name"] for table in tables if isinstance(table.get("name"), str)]
     for name in named:
@@ -113,6 +113,7 @@ def asked_of(recipe: Recipe) -> Asked:
         columns=tuple(name.strip() for name in answer.split(",")) if answer else (),
         inputs=tuple(recipe.inputs),
         group=recipe.data.group,
+        **task_class.asks(fill(task_class.Settings, values, "task")),
     )
 
 
@@ -121,7 +122,7 @@ def asked(predictor: Predictor, *, group: str | None = None, answer: str | None 
     parts = predictor.bundle.card.get("parts", {})
     tables = tables_of(predictor.kind)
     data = DataSettings(group=group or parts.get("group"), answer=answer or parts.get("answer"))
-    task = {"name": predictor.task.name}
+    task = {"name": predictor.task.name, **as_dict(predictor.task.settings)}
     return asked_of(Recipe(task=task, input=tables.get("input", {}), inputs=tables.get("inputs", {}), data=data))
 
 

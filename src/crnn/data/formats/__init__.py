@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crnn.data.formats import alto, events, files, folders, frames, labelled, npz, page, pairs, pictures, table
-from crnn.data.formats._asked import Answer, Asked, grouped
+from crnn.data.formats._asked import Answer, Asked, Cutting, grouped
 from crnn.data.formats._files import PICTURES, count_kinds, is_picture, unreadable, walk
 from crnn.data.formats._rows import SUFFIXES
 from crnn.errors import CrnnError, DataError
 from crnn.registry import pick
 from crnn.types import Sample
 
-__all__ = ["FORMATS", "Answer", "Asked", "Format", "open_data", "split_id"]
+__all__ = ["FORMATS", "Answer", "Asked", "Cutting", "Format", "open_data", "split_id"]
 
 
 class Format(Protocol):

@@ -11,7 +11,53 @@ from crnn.data.formats._files import PICTURES
 from crnn.errors import SettingsError
 from crnn.types import Sample
 
-Answer = Literal["text", "label", "numbers", "events"]
+Answer = Literal["text", "label", "numbers", "events", "future", "frames"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """How a timeline is cut into windows, and which of its columns count."""
+
+    window: int = 168
+    """Steps that are seen."""
+    lead: int = 1
+    """Steps from the last that is seen to the first that is foretold."""
+    horizon: int = 24
+    """Steps that are foretold."""
+    every: int = 1
+    """Steps between the beginnings of two windows of train or valid."""
+    shares: tuple[float, ...] | tuple[str, ...] = (0.6, 0.2, 0.2)
+    """Train, valid and test as shares or numbers of steps; or two dates, with which valid and test begin."""
+    targets: tuple[str, ...] = ()
+    """Columns to foretell; none takes all that are not known beforehand."""
+    known: tuple[str, ...] = ()
+    """Columns that are known beforehand."""
+    calendar: bool = True
+    """Whether hour, weekday and day of the year are channels, where there are dates."""
+    fill: int = 6
+    """The longest gap, in steps, that is filled by a straight line."""
+    columns: tuple[str, ...] = ()
+    """All columns that are read; none takes those that hold numbers."""
+    clock: tuple[str, int] | None = None
+    """Unit and count of the step that a network has learned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutting:
+    """How a film is cut into samples: ``past`` frames are seen, ``future`` are to be foretold."""
+
+    past: int
+    future: int
+    every: int = 1
+    """Frames from the beginning of a sample of training to that of the next."""
+    shares: tuple[float, ...] = (0.7, 0.15, 0.15)
+    """Of train, valid and test, one after the other, or their numbers of frames."""
+    valid_from: str = ""
+    """Time at which valid begins, where frames have times: an hour of the first day, or a date and hour."""
+    test_from: str = ""
+    """Likewise of test."""
+    until: str = ""
+    """Likewise of what is not used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +65,8 @@ class Asked:
     """Said by a task and its recipe; what stands here is what reading lines of text asks for."""
 
     answer: Answer = "text"
-    """text: a line; label: a word; numbers: one or several; events: labels with start and stop."""
+    """text: a line; label: a word; numbers: one or several; events: labels with start and stop; future: what comes;
+    frames: the next of a film."""
     suffixes: frozenset[str] = PICTURES
     """Endings of the files that are sources."""
     columns: tuple[str, ...] = ()
@@ -28,6 +75,12 @@ class Asked:
     """Columns of a table that hold the inputs, where a sample has several."""
     group: str | None = None
     """Column of a table that holds the group, or a pattern that finds it in a sample's id."""
+    cutting: Cutting | None = None
+    """How films are cut, where frames are the answer."""
+    ahead: Ahead | None = None
+    """How far to look, for tasks that ask for the future."""
+    truths: bool = True
+    """Whether answers are wanted, to learn from or compare with; else what is yet to be answered."""
 
 
 def grouped(samples: Iterable[Sample], pattern: str) -> Iterator[Sample]:
