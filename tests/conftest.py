@@ -122,6 +122,14 @@ def drawn_film(path: Path, numbers: Sequence[int]) -> Path:
     return path.with_suffix(".mkv")
 
 
+def drawn_frames(path: Path, numbers: Sequence[int]) -> Path:
+    x = np.zeros((6 * len(numbers), 16, 16), np.uint8)
+    for step, number in enumerate(np.repeat(numbers, 6)):
+        x[step, 5 * number : 5 * number + 4] = np.roll([250] * 4 + [10] * 12, 4 * step)
+    np.save(path.with_suffix(".npy"), x)
+    return path.with_suffix(".npy")
+
+
 DRAWN: Mapping[str, Callable[[Path, Sequence[int]], Path]] = {
     "line": drawn_line,
     "picture": drawn_picture,
@@ -129,6 +137,7 @@ DRAWN: Mapping[str, Callable[[Path, Sequence[int]], Path]] = {
     "sentence": drawn_sentence,
     "sound": drawn_sound,
     "film": drawn_film,
+    "frames": drawn_frames,
 }
 """Kind of input to what draws a source of it: ``(path without ending, numbers) -> path``."""
 LENGTH: Mapping[str, float] = {"line": 10, "picture": 8, "series": 8, "sentence": 2, "sound": 0.16, "film": 0.5}
@@ -181,11 +190,17 @@ def made_events(folder: Path, kind: str) -> None:
     write_table(folder / "events.csv", [("file", "onset", "offset", "label"), *rows])
 
 
+def made_frames(folder: Path, kind: str) -> None:
+    for i in range(6):
+        DRAWN[kind](folder / str(i), [i % 3] * 4)
+
+
 MADE: Mapping[str, Callable[[Path, str], None]] = {
     "transcribe": made_texts,
     "classify": made_classes,
     "regress": made_numbers,
     "tag": made_events,
+    "nowcast": made_frames,
 }
 """Task to what writes a data set of sources of a kind: ``(folder, kind)``."""
 COMBINATIONS = list(combinations())

@@ -25,13 +25,22 @@ class Region:
     polygon: tuple[tuple[float, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A stretch of a film (a file, or a folder of its frames): ``count`` frames from number ``start`` on."""
+
+    film: Path
+    start: int
+    count: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One example: ``x`` is what is seen, ``y`` what is to be said of it (``None`` where it is not known).
 
-    A format gives ``x`` as a source (``Path``, ``Region`` or array), or as a mapping name -> source where a network
-    sees several things at once; the input kind turns each into a numpy array ``(time, channels, *space)``. ``group``
-    names what must not cross splits: a writer, a page, a speaker, a patient.
+    A format gives ``x`` as a source (``Path``, ``Region``, ``Clip`` or array), or as a mapping name -> source where a
+    network sees several things at once; the input kind turns each into a numpy array ``(time, channels, *space)``.
+    ``group`` names what must not cross splits: a writer, a page, a speaker, a patient.
     """
 
     id: str

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from crnn.models.cascade import Cascade
 from crnn.models.conv_attention import ConvAttention
+from crnn.models.convlstm import ConvLSTMStack
 from crnn.models.crnn import CRNN
 from crnn.models.crnn_htr import CRNNHTR
 from crnn.models.crnn_kws import CRNNKWS
@@ -51,6 +52,7 @@ MODELS: dict[str, Any] = {
     "tcn": TCN,
     "transformer": Transformer,
     "conv_attention": ConvAttention,
+    "convlstm": ConvLSTMStack,
     "crnn_kws": CRNNKWS,
     "sednet": SEDnet,
     "deepspeech2": DeepSpeech2,

@@ -16,6 +16,8 @@ from crnn.tasks._common import cell, columns_of
 from crnn.tasks._placing import Placing, words_of
 from crnn.tasks._reading import Reading
 from crnn.tasks.classify import Classify
+from crnn.tasks.forecast import Forecast
+from crnn.tasks.nowcast import Nowcast
 from crnn.tasks.regress import Regress
 from crnn.tasks.tag import Tag
 from crnn.tasks.transcribe import Transcribe
@@ -23,7 +25,14 @@ from crnn.types import Batch, Prediction, Sample
 
 __all__ = ["TASKS", "Placing", "Reading", "Task", "cell", "columns_of", "words_of"]
 
-TASKS: dict[str, Any] = {"transcribe": Transcribe, "classify": Classify, "regress": Regress, "tag": Tag}
+TASKS: dict[str, Any] = {
+    "transcribe": Transcribe,
+    "classify": Classify,
+    "regress": Regress,
+    "tag": Tag,
+    "forecast": Forecast,
+    "nowcast": Nowcast,
+}
 
 
 class Task(Protocol):
@@ -51,6 +60,8 @@ class Task(Protocol):
     """Whether targets belong to single steps of the input, and move with them when it is varied."""
     averages: bool
     """Whether answers for several views of a sample can be averaged."""
+    varies: bool
+    """Whether its inputs may be varied in training while their answers stay as they are."""
     votes: bool
     """Whether answers of several bundles can become one."""
     stratum: Callable[[Sample], Any] | None

@@ -9,15 +9,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from crnn.data.formats import alto, events, files, folders, frames, labelled, npz, page, pairs, pictures, table
-from crnn.data.formats._asked import Answer, Asked, Cutting, grouped
+from crnn.data.formats import (
+    alto,
+    clips,
+    events,
+    files,
+    folders,
+    frames,
+    labelled,
+    npz,
+    page,
+    pairs,
+    pictures,
+    table,
+    timeline,
+)
+from crnn.data.formats._asked import Ahead, Answer, Asked, Cutting, grouped
 from crnn.data.formats._files import PICTURES, count_kinds, is_picture, unreadable, walk
 from crnn.data.formats._rows import SUFFIXES
 from crnn.errors import CrnnError, DataError
 from crnn.registry import pick
 from crnn.types import Sample
 
-__all__ = ["FORMATS", "Answer", "Asked", "Cutting", "Format", "open_data", "split_id"]
+__all__ = ["FORMATS", "Ahead", "Answer", "Asked", "Cutting", "Format", "open_data", "split_id"]
 
 
 class Format(Protocol):
@@ -49,6 +63,8 @@ FORMATS: dict[str, Format] = {
     "events": events,
     "labelled": labelled,
     "npz": npz,
+    "clips": clips,
+    "timeline": timeline,
     "pictures": pictures,
     "files": files,
 }

@@ -11,7 +11,7 @@ from typing import Literal
 
 from crnn.errors import DataError
 
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm"})
 Split = Literal["train", "valid", "test"]
 SPLITS: dict[str, Split] = {
     "train": "train",

@@ -14,6 +14,7 @@ from crnn.config import fill, split_name
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._several import Several
 from crnn.data.inputs.film import Film
+from crnn.data.inputs.frames import Frames
 from crnn.data.inputs.line import Line
 from crnn.data.inputs.picture import Picture
 from crnn.data.inputs.sentence import Sentence
@@ -32,6 +33,7 @@ INPUTS: dict[str, Any] = {
     "sentence": Sentence,
     "sound": Sound,
     "film": Film,
+    "frames": Frames,
 }
 
 

@@ -18,7 +18,7 @@ Source = Path | Region | np.ndarray | Image.Image
 """What can be read as a picture."""
 Mode = Literal["L", "RGB"]
 """Grey or colour."""
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm"})
 OPENING = Lock()  # the warnings' filters belong to the whole process, and pictures are opened in threads
 MOST_PIXELS = 80_000_000  # an A2 page at 300 dpi; below the size at which Pillow itself refuses
 
@@ -40,6 +40,20 @@ def opened(source: Source, least: tuple[int, int], mode: Mode = "L") -> tuple[Im
         )
         raise DataError(str(given), expected="a path, or uint8 (height, width) or (height, width, 3)", do="Convert it.")
     return picture, picture.size
+
+
+def values_of(path: Path) -> np.ndarray:
+    """The numbers of a grey picture as they are stored, of 8 bits or more: ``(height, width)``; a picture in colour as
+    ``(height, width, 3)``. Raises ``DataError``."""
+    with _open(path) as picture:
+        if picture.mode.startswith("I") or picture.mode == "F":
+            try:
+                return np.asarray(picture)
+            except (OSError, SyntaxError, ValueError) as error:
+                do = "Copy it again or take it out of the data."
+                raise DataError(f"cannot be decoded ({error})", expected="a whole picture", do=do, file=path) from error
+        grey = picture.mode in ("1", "L", "LA")
+    return np.asarray(opened(path, (0, 0), "L" if grey else "RGB")[0])
 
 
 def size_of(source: Source) -> tuple[int, int]:

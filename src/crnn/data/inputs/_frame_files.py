@@ -1,0 +1,121 @@
+"""Frames as programs store them: arrays in .npy, .npz, HDF5 and NetCDF files, with the time of each frame."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from crnn.errors import DataError, MissingExtra
+
+SUFFIXES = frozenset({".npy", ".npz", ".h5", ".hdf5", ".nc"})
+NAMES = ("frames", "rain", "precipitation", "rainfall", "rain_rate", "reflectivity", "film", "video", "data", "x")
+TIMES = ("times", "time", "timestamps", "stamps", "dates")
+SPLITS = ("split", "splits")
+WANTED = "frames: an array (time, height, width) or (sequence, time, height, width)"
+AGAIN = "Copy it again or take it out of the data."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """What a file holds: ``frames`` with three axes or more, the ``times`` of the frames and the ``split`` of each
+    sequence, if it says them."""
+
+    frames: np.ndarray
+    times: np.ndarray | None = None
+    split: tuple[str, ...] | None = None
+
+
+def read_stored(path: Path) -> Stored:
+    """The frames of a file. Raises ``DataError`` for one that is damaged, or holds no frames or several arrays that
+    could be them, and ``MissingExtra``."""
+    if not path.is_file():
+        raise DataError("is not there", expected=WANTED, do="Check the path.", file=path)
+    readers: Mapping[str, Callable[[Path], Stored]] = {".npy": _npy, ".npz": _npz, ".nc": _netcdf}
+    read = readers.get(path.suffix.lower(), _hdf5)
+    try:
+        stored = read(path)
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error, RuntimeError) as error:
+        raise DataError(f"cannot be read ({error})", expected=WANTED, do=AGAIN, file=path) from error
+    if stored.frames.ndim < 3 or stored.frames.dtype.kind not in "fiub" or not stored.frames.size:
+        given = f"holds an array of shape {stored.frames.shape} and type {stored.frames.dtype}"
+        raise DataError(given, expected=WANTED, do="Write the frames as one array of numbers.", file=path)
+    return stored
+
+
+def _npy(path: Path) -> Stored:
+    return Stored(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _npz(path: Path) -> Stored:
+    with np.load(path, allow_pickle=False) as file:
+        shapes = {name: _shape(file, name) for name in file.files}
+        name = _chosen(shapes, path)
+        return Stored(file[name], _of(TIMES, file, file.files), _words(_of(SPLITS, file, file.files)))
+
+
+def _shape(file: Any, name: str) -> tuple[int, ...]:
+    """Of an array in a .npz file, from its header alone."""
+    with file.zip.open(f"{name}.npy") as raw:
+        version = np.lib.format.read_magic(raw)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        return read(raw)[0]
+
+
+def _hdf5(path: Path) -> Stored:
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingExtra("h5py", "frames") from error
+    with h5py.File(path, "r") as file:
+        found: dict[str, Any] = {}
+        file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        name = _chosen({key: item.shape for key, item in found.items()}, path)
+        return Stored(found[name][()], _of(TIMES, found, found), _words(_of(SPLITS, found, found)))
+
+
+def _netcdf(path: Path) -> Stored:
+    """What is masked becomes NaN; scale and offset are applied."""
+    try:
+        import netCDF4
+    except ImportError as error:
+        raise MissingExtra("netCDF4", "frames") from error
+    with netCDF4.Dataset(path) as file:
+        found = file.variables
+        name = _chosen({key: item.shape for key, item in found.items()}, path)
+        x = found[name][...]
+        frames = np.ma.filled(x.astype(np.float32), np.nan) if np.ma.is_masked(x) else np.asarray(x)
+        time = next((found[key] for key in TIMES if key in found), None)
+        if time is None:
+            return Stored(frames)
+        if "units" not in time.ncattrs():
+            return Stored(frames, np.asarray(time[...]))
+        dates = netCDF4.num2date(time[...], time.units, only_use_cftime_datetimes=False, only_use_python_datetimes=True)
+        return Stored(frames, np.array([np.datetime64(date, "s") for date in np.asarray(dates).ravel()]))
+
+
+def _chosen(shapes: Mapping[str, Sequence[int]], path: Path) -> str:
+    """The array that holds the frames: one of a usual name, or the only one with three axes or more."""
+    able = [name for name, shape in shapes.items() if len(shape) >= 3]
+    usual = [name for known in NAMES for name in able if name.lower().rsplit("/", 1)[-1] == known]
+    if usual or len(able) == 1:
+        return (usual or able)[0]
+    given = f"holds the arrays {', '.join(able)}" if able else f"holds the arrays {', '.join(shapes) or 'none'}"
+    raise DataError(given, expected=WANTED, do="Name the array of the frames frames.", file=path)
+
+
+def _of(names: Sequence[str], arrays: Any, there: Any) -> np.ndarray | None:
+    """The first array of these names, if there is one."""
+    name = next((name for name in there if name.lower().rsplit("/", 1)[-1] in names), None)
+    return None if name is None else np.asarray(arrays[name][()])
+
+
+def _words(array: np.ndarray | None) -> tuple[str, ...] | None:
+    if array is None:
+        return None
+    return tuple(value.decode() if isinstance(value, bytes) else str(value) for value in array.tolist())

@@ -1,0 +1,291 @@
+"""nowcast: the next frames of a film or of a quantity that was measured, such as rain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from torch import Tensor, nn
+
+from crnn.config import Count, Strength, Whole
+from crnn.data.formats import Cutting
+from crnn.errors import DataError, SettingsError
+from crnn.findings import Doubts, Finding, Seen
+from crnn.metrics.frames import Sums, named
+from crnn.tasks._common import Common
+from crnn.tasks._frames_head import Forecaster, Told
+from crnn.tasks._frames_loss import Loss, frames_loss, share_of_truth
+from crnn.types import Batch, Prediction, Sample
+
+RAIN = (0.5, 1.0, 2.0, 5.0)  # mm/h
+FIRST: Mapping[str, tuple[str, Any]] = {
+    "cross_entropy": ("cross_entropy_per_sequence", min),
+    "mse": ("mse_mean", min),
+    "mae": ("mae_mean", min),
+    "ssim": ("ssim", max),
+    "balanced": ("csi", max),
+    "csi": ("csi", max),
+}
+"""The figure that chooses the bundle, by loss."""
+PERSISTENCE = "the last frame again"
+
+
+class Stretch(NamedTuple):
+    """What was seen and what came: the truth of a sample, as sources."""
+
+    past: Any
+    future: Any
+
+
+Pair = tuple[Stretch, Prediction]
+
+
+class Nowcast(Common):
+    """Frames in, frames out: a prediction's value is float32 ``(future, channels, height, width)`` in the unit of the
+    data."""
+
+    name = "nowcast"
+    answer = "frames"
+    kinds = ("frames",)
+    model = "convlstm"
+    aligned = True
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Settings:
+        past: Count = 10
+        """Frames that are seen."""
+        future: Count = 10
+        """Frames that are foretold; a trained network can be asked for more."""
+        every: Count = 1
+        """Frames of a film from the beginning of one sample of training to that of the next."""
+        shares: tuple[Strength, ...] = (0.7, 0.15, 0.15)
+        """Of one film: shares of train, valid and test, one after the other, or their numbers of frames."""
+        valid_from: str = ""
+        """Time at which valid begins, where frames have times: 07:30 of the first day, or 2020-10-31 07:30."""
+        test_from: str = ""
+        """Time at which test begins."""
+        until: str = ""
+        """Time from which on frames are not used."""
+        loss: Loss = "mse"
+        """What is made small: the cross-entropy of pixels as probabilities, the squared or absolute error, both with
+        weights by classes of rain (balanced), 1 less SSIM, or 1 less CSI at the thresholds."""
+        forecaster: Literal["empty", "fed"] = "empty"
+        """Whether the forecaster's first layer has no input, or sees the frame before, which it said itself."""
+        sampling: Whole = 0
+        """Steps of training over which a forecaster that is fed sees true frames less and less."""
+        readout: Literal["all", "top"] = "all"
+        """Whether frames are made of the hidden states of all layers, or of the top one's."""
+        relative: Literal["none", "last"] = "none"
+        """Whether frames are said as change against the last frame that was seen."""
+        thresholds: tuple[float, ...] = ()
+        """Values from which on something counts as an event, for CSI, POD, FAR and HSS; for rain, unless they are
+        given, 0.5, 1, 2 and 5 mm/h."""
+        classes: tuple[float, ...] = (2.0, 5.0, 10.0, 30.0)
+        """Where classes of rain begin, for balanced."""
+        weights: tuple[Strength, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
+        """Of a pixel by its class, one more than there are classes."""
+
+    def __init__(self, settings: Settings, kind: Any = None, ahead: int = 0) -> None:
+        self.settings, self.kind = settings, kind
+        self.ahead = ahead or settings.future
+        if len(settings.weights) != len(settings.classes) + 1:
+            raise SettingsError(
+                f"task.weights has {len(settings.weights)} entries and task.classes {len(settings.classes)}",
+                expected="one weight more than classes begin",
+                do="Change one of them.",
+            )
+
+    # what is learned, and kept in the bundle
+
+    @classmethod
+    def asks(cls, settings: Settings) -> dict[str, Any]:
+        s = settings
+        times = {"valid_from": s.valid_from, "test_from": s.test_from, "until": s.until}
+        return {"cutting": Cutting(past=s.past, future=s.future, every=s.every, shares=s.shares, **times)}
+
+    @classmethod
+    def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
+        return cls(settings)
+
+    @classmethod
+    def blank(cls, settings: Settings, outputs: int) -> Self:
+        """A task for a network without data; there are no outputs to count."""
+        return cls(settings)
+
+    @classmethod
+    def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
+        return cls(settings)
+
+    def learned(self) -> dict[str, Any]:
+        return {}
+
+    def extend(self, samples: Sequence[Sample]) -> Nowcast:
+        return self
+
+    def with_input(self, kind: Any) -> Nowcast:
+        """Raises ``SettingsError`` for a loss that the scale of ``kind`` does not allow."""
+        if self.settings.loss in ("cross_entropy", "ssim") and not kind.bounded:
+            raise SettingsError(
+                f"task.loss is {self.settings.loss} on the scale {kind.scale!r}",
+                expected="a scale from 0 to 1",
+                do="Set input.scale to unit or rain, or task.loss to mse.",
+            )
+        return type(self)(self.settings, kind, self.ahead)
+
+    def with_future(self, frames: int) -> Nowcast:
+        """The task that foretells so many frames."""
+        return type(self)(self.settings, self.kind, frames)
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        return self.settings.thresholds or (RAIN if self.kind is not None and self.kind.scale == "rain" else ())
+
+    @property
+    def best(self) -> tuple[str, Any]:
+        name, better = FIRST[self.settings.loss]
+        return (name, better) if name != "csi" or self.thresholds else FIRST["mse"]
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.best[0], "mse_mean", "csi" if self.thresholds else "ssim")))
+
+    @property
+    def odds(self) -> bool:
+        """Whether the network says log odds; under other losses than the cross-entropy a sigmoid would keep it at 0,
+        where most pixels are."""
+        return self.settings.loss == "cross_entropy"
+
+    # encode, head, loss, predict
+
+    def problem(self, sample: Sample, steps: int | None = None) -> DataError | None:
+        """Why ``sample`` cannot be learned from: no frames follow, or they cannot be read."""
+        if sample.y is None:
+            do = "Give a longer film."
+            return DataError("has no frames after those that are seen", expected="some", do=do, file=sample.id)
+        return None
+
+    def doubts(self, seen: Sequence[Seen]) -> Doubts:
+        """Nothing but what the kind of input says of frames."""
+        findings = [Finding.of(s.problem, "no future", file=s.sample.id, split=s.split) for s in seen if s.problem]
+        return Doubts(tuple(findings))
+
+    def along(self, y: Any, steps: int, scale: float) -> np.ndarray:
+        """The frames to foretell, which are varied as those that are seen."""
+        return self.kind.decode(y)
+
+    def encode(self, sample: Sample) -> Sample:
+        return sample if sample.y is None else replace(sample, y=self.kind.finish(sample.y))
+
+    def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
+        s = self.settings
+        return Forecaster(
+            encoder,
+            steps=s.future,
+            fed=s.forecaster == "fed",
+            top=s.readout == "top",
+            odds=self.odds,
+            relative=s.relative == "last",
+        )
+
+    def grow_head(self, head: nn.Module, old: Nowcast, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The old head's ``weights`` as they are. Raises ``SettingsError`` if the head is another."""
+        if any(head.state_dict()[name].shape != value.shape for name, value in weights.items() if name):
+            raise SettingsError("the forecaster is another", expected="that of the bundle", do="Train anew.")
+        return dict(weights)
+
+    def loss(self, net: nn.Module, batch: Batch) -> Tensor:
+        """Mean over the pixels; see ``_frames_loss.frames_loss``."""
+        s, truth = self.settings, batch.targets.x
+        share = 0.0
+        head = getattr(net, "head", None)
+        if net.training and head is not None and head.fed:
+            share = share_of_truth(int(head.trained), s.sampling)
+            head.trained += 1
+        y, _ = net(batch.inputs, Told(truth.shape[1], truth, share))
+        levels = s.classes if s.loss == "balanced" else self.thresholds
+        scaled = self.kind.finish(np.array(levels, np.float32)).tolist() if s.loss in ("balanced", "csi") else ()
+        return frames_loss(s.loss, y, truth, odds=self.odds, levels=scaled, weights=s.weights)
+
+    def predict(self, net: Any, batch: Batch) -> list[Prediction]:
+        """Frames in their own unit; the score is 1, for the network does not say how sure it is."""
+        y, _ = net(batch.inputs, Told(self.ahead))
+        frames = self.kind.physical((y.sigmoid() if self.odds else y).cpu().numpy())
+        return [Prediction(id, x, 1.0) for id, x in zip(batch.ids, frames, strict=True)]
+
+    # figures
+
+    def truth(self, sample: Sample) -> Stretch | None:
+        return None if sample.y is None else Stretch(sample.x, sample.y)
+
+    def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
+        """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.frames``."""
+        return self._figures(self._sums(pairs), self._sums(pairs, PERSISTENCE))
+
+    def _figures(self, own: Sums, persistence: Sums) -> dict[str, float]:
+        figures = own.figures()
+        if self.thresholds:
+            gain = own.at_thresholds("csi") - persistence.at_thresholds("csi")
+            figures["csi_gain_min"] = float(np.nanmin(np.nan_to_num(gain)))
+        return figures
+
+    def _sums(self, pairs: Sequence[Pair], instead: str = "") -> Sums:
+        """What is added up of the predictions, or of what a baseline says ``instead``."""
+        sums = Sums(self.thresholds, probabilities=self.kind.scale == "unit")
+        if not self.kind.bounded:
+            sums.span = self._span(pairs)
+        for truth, prediction in pairs:
+            future = self.kind.decode(truth.future)
+            said = np.asarray(prediction.value) if not instead else self._instead(instead, truth, len(future))
+            scaled = (self.kind.finish(future), self.kind.finish(said[: len(future)])) if self.kind.bounded else None
+            sums.add(future, said[: len(future)], scaled=scaled)
+        return sums
+
+    def _span(self, pairs: Sequence[Pair]) -> float:
+        ends = [(x.min(), x.max()) for x in (self.kind.decode(truth.future) for truth, _ in pairs)]
+        return float(max(high for _, high in ends) - min(low for low, _ in ends)) or 1.0
+
+    def _instead(self, name: str, truth: Stretch, frames: int) -> np.ndarray:
+        return np.repeat(self.kind.decode(truth.past)[-1:], frames, axis=0)
+
+    def row(self, truth: Stretch, prediction: Prediction) -> dict[str, Any]:
+        """One line of a report; ``badness`` sorts it, worst first."""
+        sums = self._sums([(truth, prediction)])
+        figures = sums.figures()
+        return {"id": prediction.id, "mse": figures["mse_mean"], "badness": figures["mse_mean"]}
+
+    def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+        rows = self._sums(pairs).by_frame()
+        return {"figures": named(self.thresholds), "tables": [("Frame by frame ahead", rows)]}
+
+    def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+        """What needs no network: the last frame that was seen, again and again."""
+        truths = [(truth, Prediction("", None, 1.0)) for s in samples if (truth := self.truth(s)) is not None]
+        persistence = self._sums(truths, PERSISTENCE)
+        return {PERSISTENCE: persistence.figures()}
+
+    def diagnose(self, pairs: Sequence[Pair]) -> str | None:
+        """Why these answers of the validation part are no good, if the network has plainly learned nothing."""
+        return None
+
+    # what a person sees
+
+    def say(self, figures: Mapping[str, float]) -> str:
+        return "  ".join(f"{name.replace('_', ' ')} {figures[name]:.4g}" for name in self.figures)
+
+    def word(self, value: Any) -> str:
+        x = self.kind.decode(value.future) if isinstance(value, Stretch) else np.asarray(value)
+        return f"{len(x)} frames, mean {x.mean():.4g}, largest {x.max():.4g}"
+
+    def line(self, prediction: Prediction, *, top: int = 1) -> str:
+        return f"{prediction.id}\t{self.word(prediction.value)}"
+
+    def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
+        x = np.asarray(prediction.value)
+        means, largest = x.mean((1, 2, 3)).tolist(), x.max((1, 2, 3)).tolist()
+        return {"id": prediction.id, "mean": means, "largest": largest}
+
+    def show(self, prediction: Prediction, truth: Stretch | None, picture: str = "") -> str:
+        """An HTML fragment: picture, answer, truth."""
+        return f'<div class="answer">{picture}<p style="margin:0">{self.word(prediction.value)}</p></div>'
