@@ -65,7 +65,7 @@ def predict(
     predictor = ready(bundle, precision=precision, batch_size=batch_size)
     read_as_told(predictor, reading, best=top)
     _check_options(sources, live=live, rate=rate, explain=explain, of=of)
-    job = _Job(sources, format, asked(predictor), predictor.kind.source)
+    job = _Job(sources, format, asked(predictor, truths=False), predictor.kind.source)
     if live:
         from crnn.cli.live import listen
 

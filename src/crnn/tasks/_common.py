@@ -25,6 +25,7 @@ class Common:
     models: ClassVar[Mapping[str, str]] = {}
     aligned = False
     averages = False
+    varies = True
     votes = False
     columns: tuple[str, ...] = ()
     """Columns of its CSV files, where an answer may have no row."""

@@ -185,10 +185,14 @@ class _Loop:
     def _loader(self, part: Part, epoch: Callable[[], int] | None = None) -> DataLoader:
         s, train = self.recipe.train, epoch is not None
         kind = self.prepared.bundle.kind
-        augment = _variations(kind, self.recipe.augment) if train and s.augment else None
+        task = self.prepared.bundle.task
+        if self.recipe.augment and not task.varies:
+            given = f"the recipe varies its inputs: {', '.join(self.recipe.augment)}"
+            raise SettingsError(given, expected=f"none, for {task.name}", do="Leave [augment] out.")
+        augment = _variations(kind, self.recipe.augment) if train and s.augment and task.varies else None
         buckets = Buckets(part.widths, s.batch_size, shuffle=train, seed=s.seed, epoch=epoch or (lambda: 0))
         return DataLoader(
-            Samples(part.samples, kind, self.prepared.bundle.task, augment=augment, seed=s.seed),
+            Samples(part.samples, kind, task, augment=augment, seed=s.seed),
             batch_sampler=buckets,  # type: ignore[arg-type]
             collate_fn=collate,
             num_workers=s.workers,

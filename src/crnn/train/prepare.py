@@ -117,13 +117,17 @@ def asked_of(recipe: Recipe) -> Asked:
     )
 
 
-def asked(predictor: Predictor, *, group: str | None = None, answer: str | None = None) -> Asked:
-    """What ``predictor`` looks for in data that it is to answer or be tested on: as in training, unless given here."""
+def asked(
+    predictor: Predictor, *, group: str | None = None, answer: str | None = None, truths: bool = True
+) -> Asked:
+    """What ``predictor`` looks for in data that it is to be tested on, or without ``truths`` to answer: as in training,
+    unless given here."""
     parts = predictor.bundle.card.get("parts", {})
     tables = tables_of(predictor.kind)
     data = DataSettings(group=group or parts.get("group"), answer=answer or parts.get("answer"))
     task = {"name": predictor.task.name, **as_dict(predictor.task.settings)}
-    return asked_of(Recipe(task=task, input=tables.get("input", {}), inputs=tables.get("inputs", {}), data=data))
+    recipe = Recipe(task=task, input=tables.get("input", {}), inputs=tables.get("inputs", {}), data=data)
+    return replace(asked_of(recipe), truths=truths)
 
 
 def read_parts(

@@ -38,8 +38,8 @@ class Ahead:
     """The longest gap, in steps, that is filled by a straight line."""
     columns: tuple[str, ...] = ()
     """All columns that are read; none takes those that hold numbers."""
-    clock: tuple[str, int] | None = None
-    """Unit and count of the step that a network has learned."""
+    step: str = ""
+    """The step that is expected, such as 1 hour; without it, the most frequent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,12 +19,13 @@ from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._numbers import SUFFIXES, as_recording, read_numbers
 from crnn.data.inputs.series_augment import SeriesAugment
+from crnn.data.timelines import Span, covered
 from crnn.errors import CrnnError, DataError
 from crnn.findings import Finding, Look
 from crnn.types import InputSpec, Sample
 
-Source = Path | np.ndarray
-"""A file of numbers, or an array ``(time,)`` or ``(time, channels)``."""
+Source = Path | np.ndarray | Span
+"""A file of numbers, an array ``(time,)`` or ``(time, channels)``, or a span of a timeline, whose gaps are filled."""
 LOOKS = 5000  # recordings of the training part that the scale is learned from
 SHOWN = (640, 160)  # pixels of the plot in reports
 COLOURS = ("#2457c5", "#c2571a", "#2a8a4a", "#a13a8a", "#7a6a00", "#3a8aa1")
@@ -63,11 +64,15 @@ class Series(Kind):
     def reads(cls, source: Any) -> bool:
         if isinstance(source, np.ndarray):
             return source.ndim in (1, 2) and source.dtype.kind in "fiub"
-        return super().reads(source)
+        return isinstance(source, Span) or super().reads(source)
 
     @classmethod
     def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
-        """Mean and deviation of each channel. Raises ``DataError`` if nothing can be read."""
+        """Mean and deviation of each channel; of spans of a timeline each step counts once. Raises ``DataError`` if
+        nothing can be read."""
+        spans = [sample.x for sample in samples if isinstance(sample.x, Span)]
+        samples = [Sample(s.id, s.x) for s in samples if not isinstance(s.x, Span)]
+        samples += [Sample("timeline", table[np.isfinite(table).all(1)]) for table in covered(spans)]
         plain = cls(settings, [0.0] * settings.channels or [0.0], [1.0] * settings.channels or [1.0])
         errors: list[CrnnError] = []
         sums: dict[int, list[np.ndarray]] = {}
@@ -99,7 +104,7 @@ class Series(Kind):
         return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
 
     def steps(self, source: Source) -> int:
-        return len(self._checked(source))
+        return source.stop - source.start if isinstance(source, Span) else len(self._checked(source))
 
     def decode(self, source: Source) -> np.ndarray:
         return (self._checked(source) - self.mean) / self.deviation
@@ -119,6 +124,8 @@ class Series(Kind):
 
     def look(self, source: Source) -> Look:
         x = self._checked(source)
+        if isinstance(source, Span):  # what is odd about a timeline is said once; its spans are alike by their nature
+            return Look(len(x))
         still = [i + 1 for i in range(x.shape[1]) if len(x) > 1 and np.ptp(x[:, i]) == 0]
         if len(still) == x.shape[1]:
             do = "Look at these recordings; drop them if the sensor was off."
@@ -145,6 +152,8 @@ class Series(Kind):
         """The recording as it is, without gaps."""
         if isinstance(source, Path):
             x, file = read_numbers(source, self.settings.columns), str(source)
+        elif isinstance(source, Span):
+            return source.x
         elif isinstance(source, np.ndarray):
             x, file = as_recording(source), None
         else:

@@ -1,0 +1,77 @@
+"""What a forecaster says: what came last, a linear map of what came before, and what the network adds to both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from crnn.layers.padding import mask
+from crnn.tasks._pooled import Pool, pooled
+from crnn.types import Seq
+
+Relative = Literal["last", "mean", "none"]
+SMALL = 0.1
+"""Of its usual size is the last layer at first: a fresh network says little more than what it is relative to."""
+
+
+class ForecastHead(nn.Module):
+    """``(batch, time, channels, *space)`` to ``(batch, steps, targets, answers)``, in deviations of the training part.
+
+    ``head(features, inputs)``: the inputs are the ``Seq`` that the encoder saw, of which ``targets`` are the channels
+    to foretell. Their last value or their mean over the window is what answers are ``relative`` to, so that a series
+    that has moved to another level is still understood; and ``highway`` of their last values go through a linear map
+    that all columns share (the autoregressive highway of Lai et al. 2018, arXiv 1703.07015). Without the inputs, what
+    the network adds.
+    """
+
+    def __init__(
+        self,
+        encoder: Any,
+        targets: Sequence[int],
+        *,
+        steps: int,
+        answers: int,
+        relative: Relative,
+        highway: int,
+        pool: Pool,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.targets, self.steps, self.answers, self.relative = list(targets), steps, answers, relative
+        self.pooled = pooled(encoder, steps * len(targets) * answers, pool=pool, dropout=dropout)
+        with torch.no_grad():
+            self.pooled.linear.weight.mul_(SMALL)
+            self.pooled.linear.bias.zero_()
+        self.highway = nn.Linear(highway, steps, bias=False) if highway else None
+        if self.highway is not None:
+            nn.init.zeros_(self.highway.weight)
+
+    def forward(self, features: Any, inputs: Seq | None = None) -> Tensor:
+        added = self.pooled(features).view(-1, self.steps, len(self.targets), self.answers)
+        if inputs is None:
+            return added
+        x, lengths = inputs.x[:, :, self.targets], inputs.lengths
+        base = self._base(x, lengths)
+        if self.highway is not None:
+            recent = _last(x, lengths, self.highway.in_features, base)  # (batch, lags, targets)
+            added = added + self.highway(recent.transpose(1, 2)).transpose(1, 2)[..., None]
+        return added + base[:, None, :, None]
+
+    def _base(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """What answers are relative to, ``(batch, targets)``."""
+        if self.relative == "none":
+            return x.new_zeros(len(x), x.shape[2])
+        if self.relative == "last":
+            return x[torch.arange(len(x), device=x.device), lengths - 1]
+        inside = mask(lengths, x.shape[1])[:, :, None]
+        return torch.where(inside, x, 0.0).sum(1) / lengths[:, None]
+
+
+def _last(x: Tensor, lengths: Tensor, count: int, base: Tensor) -> Tensor:
+    """The last ``count`` steps of each row, less ``base``; what lies before a row's beginning is zero."""
+    place = lengths[:, None] - count + torch.arange(count, device=x.device)
+    steps = x[torch.arange(len(x), device=x.device)[:, None], place.clamp(min=0)] - base[:, None]
+    return torch.where((place >= 0)[:, :, None], steps, 0.0)

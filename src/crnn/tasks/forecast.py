@@ -1,0 +1,494 @@
+"""forecast: what comes next in a series, as numbers and as bands that hold as often as they say."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from crnn.config import Count, Share, Strength, Whole
+from crnn.data.formats import Ahead
+from crnn.data.timelines import Span
+from crnn.errors import DataError, SettingsError
+from crnn.findings import Doubts, Finding, Seen
+from crnn.metrics import forecasts as metrics
+from crnn.tasks import _forecast_naive as naive
+from crnn.tasks._common import Common
+from crnn.tasks._forecast_head import ForecastHead, Relative
+from crnn.tasks._forecast_html import course_svg, step_svg
+from crnn.tasks._forecast_values import Course, Future, dates, point_of
+from crnn.tasks._pooled import Pool
+from crnn.types import Batch, Prediction, Sample, Seq
+
+Pair = tuple[Course, Prediction]
+LOSSES = {"absolute": F.l1_loss, "square": F.mse_loss, "smooth": F.smooth_l1_loss}
+NOTE = (
+    "The line is the truth, the dots are the forecast, the bands its quantiles; each sample is named after the last "
+    "step that was seen."
+)
+"""Explains the marks to the readers of a report."""
+SHARED = ("mae", "rmse", "mae_scaled", "mse_scaled", "mase", "rse", "corr")
+"""Figures in which baselines are compared."""
+ENOUGH = 50  # windows of the validation part from which on bands are corrected, by each step from ten times as many
+DRAWN = 4  # columns of a window that are drawn
+
+
+class Forecast(Common):
+    """The next steps of a series. It knows its columns and step, how large they are, and what needs no network."""
+
+    name = "forecast"
+    answer = "future"
+    kinds = ("series",)
+    figures = ("mae", "mae_scaled", "mse_scaled")
+    votes = True
+    varies = False
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Settings:
+        horizon: Count = 24
+        """Steps to foretell."""
+        window: Count = 168
+        """Steps that are seen."""
+        lead: Count = 1
+        """Steps from the last that is seen to the first that is foretold."""
+        targets: tuple[str, ...] = ()
+        """Columns to foretell; none takes all that are not known beforehand."""
+        known: tuple[str, ...] = ()
+        """Columns that are known beforehand, such as a price that was agreed on."""
+        columns: tuple[str, ...] = ()
+        """Columns that are read; none takes all that hold numbers."""
+        calendar: bool = True
+        """Whether the network is told the hour, the weekday and the day of the year, where there are dates."""
+        shares: tuple[Strength, ...] | tuple[str, ...] = (0.6, 0.2, 0.2)
+        """Train, valid and test, one after the other: shares, or numbers of rows; or two dates, with which valid and
+        test begin."""
+        every: Count = 1
+        """Steps from one window of train or valid to the next; those of test begin at every step."""
+        fill: Whole = 6
+        """Longest gap, in steps, that is filled by a straight line; no window crosses a longer one."""
+        step: str = ""
+        """Step of the dates, such as '1 hour'; without it, the most frequent."""
+        season: Whole = 0
+        """Steps after which the series repeats, more or less, for comparison; 0 takes a day, a week or a year by the
+        step."""
+        quantiles: tuple[Share, ...] = (0.1, 0.5, 0.9)
+        """Bands: how often the truth is to lie below each; none for the forecast alone."""
+        relative: Relative = "last"
+        """What the network answers by difference to: the last value or the mean of what it sees, or nothing."""
+        highway: Whole = 24
+        """Last values that go through a linear map, the same for all columns, beside the network; 0 for none."""
+        recursive: Whole = 0
+        """Steps that the network foretells at a time, going on from its own answers until the horizon is full; 0
+        foretells all at once."""
+        loss: Literal["absolute", "square", "smooth"] = "absolute"
+        """What is made small, beside the pinball loss of the bands: it also chooses the best bundle."""
+        pool: Pool = "last"
+        """How steps become one: mean, max, last, attention; auto takes what the encoder prefers."""
+        dropout: Share = 0.1
+        """Share of pooled features dropped before the last layer, in training."""
+
+    def __init__(self, settings: Settings, targets: Sequence[int], *, channels: int, shifted: int = 0) -> None:
+        s = settings
+        if s.recursive and (s.horizon % s.recursive or s.lead > 1 or len(targets) + shifted != channels):
+            given = f"task.recursive is {s.recursive}"
+            expected = f"a divisor of the horizon, {s.horizon}, a lead of 1, and no column that is not foretold"
+            do = "Change it, take all columns for targets, or leave task.recursive out."
+            raise SettingsError(given, expected=expected, do=do)
+        if list(s.quantiles) != sorted(set(s.quantiles)) or {0.0, 1.0} & set(s.quantiles):
+            given, expected = f"task.quantiles is {list(s.quantiles)}", "rising shares above 0 and below 1"
+            raise SettingsError(given, expected=expected, do="Write: quantiles = [0.1, 0.5, 0.9]")
+        self.settings, self.targets, self.channels, self.shifted = s, tuple(targets), channels, shifted
+        self.names = s.targets or tuple(str(i + 1) for i in range(len(targets)))
+        self.mean = np.zeros(len(targets))
+        self.deviation = np.ones(len(targets))
+        self.season_error = np.zeros(len(targets))
+        self.ridge: naive.Ridge | None = None
+        self.correction: np.ndarray | None = None
+
+    @property
+    def best(self) -> tuple[str, Any]:
+        """What the loss is, in deviations of each column."""
+        return ("mse_scaled" if self.settings.loss == "square" else "mae_scaled"), min
+
+    @classmethod
+    def asks(cls, settings: Settings) -> dict[str, Any]:
+        s = settings
+        names = ("window", "lead", "horizon", "every", "shares", "targets", "known", "columns", "calendar", "fill")
+        return {"ahead": Ahead(**{name: getattr(s, name) for name in names}, step=s.step)}
+
+    # what is learned, and kept in the bundle
+
+    @classmethod
+    def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
+        """Columns and step, the mean error of the value of a season before, and a linear map, all from the training
+        part. Raises ``DataError`` if no sample has a future."""
+        known = [s for s in samples if s.y is not None and np.ndim(s.y) in (1, 2)]
+        if not known:
+            do = "Give a table with a row for each step: crnn train forecast --data prices.csv"
+            raise DataError("no sample has a future", expected="windows of a series", do=do)
+        first = known[0].x
+        if isinstance(first, Span):
+            line = first.timeline
+            settings = replace(
+                settings,
+                targets=tuple(line.names[i] for i in line.targets),
+                columns=line.columns,
+                step=line.clock.name if line.clock else "",
+                season=settings.season or (line.clock.season if line.clock else 1),
+            )
+            task = cls(settings, line.targets, channels=len(line.names), shifted=line.shifted)
+        else:
+            x, y = _flat(first), _flat(known[0].y)
+            settings = replace(settings, window=len(x), horizon=len(y), season=settings.season or 1)
+            task = cls(settings, range(y.shape[1]), channels=x.shape[1])
+        courses = [Course(s.x, task.targets, _flat(s.y)) for s in known]
+        some = [courses[i] for i in naive.some(len(courses), settings.window * len(task.targets))]
+        seen, ahead = np.stack([c.seen for c in some]), np.stack([c.ahead for c in some])
+        before = task._naive(seen).get("last season", naive.last_value(seen, settings.horizon))
+        task.season_error = abs(before - ahead).mean((0, 1)).astype(np.float64)
+        task.ridge = naive.Ridge.fit(seen, ahead)
+        return task
+
+    @classmethod
+    def blank(cls, settings: Settings, outputs: int) -> Self:
+        """A task of so many columns, for a network without data."""
+        return cls(settings, range(outputs), channels=outputs)
+
+    @classmethod
+    def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
+        task = cls(settings, learned["targets"], channels=learned["channels"], shifted=learned["shifted"])
+        task.season_error = np.array(learned["season_error"], np.float64)
+        if "ridge" in learned:
+            task.ridge = naive.Ridge(learned["ridge"], np.array(learned["ridge_deviation"], np.float64))
+        task.correction = learned.get("correction")
+        return task
+
+    def learned(self) -> dict[str, Any]:
+        plain = {"targets": list(self.targets), "channels": self.channels, "shifted": self.shifted}
+        plain["season_error"] = self.season_error.tolist()
+        return plain | ({"ridge_deviation": self.ridge.deviation.tolist()} if self.ridge else {})
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        found = {"ridge": self.ridge.weights} if self.ridge else {}
+        return found | ({"correction": self.correction} if self.correction is not None else {})
+
+    def facts(self) -> dict[str, str]:
+        s = self.settings
+        step = s.step or "row"
+        ahead = f"{s.horizon} steps of {step}" + (f", the first {s.lead} ahead" if s.lead > 1 else "")
+        return {"columns": ", ".join(self.names), "sees": f"{s.window} steps", "foretells": ahead}
+
+    def extend(self, samples: Sequence[Sample]) -> Forecast:
+        """The same task, for fine-tuning: what its outputs mean must not change."""
+        return self
+
+    def with_input(self, kind: Any) -> Forecast:
+        """The task in the scale of ``kind``, which has learned mean and deviation of each channel. Raises
+        ``SettingsError`` for an input that takes several steps for one."""
+        if getattr(kind.settings, "every", 1) != 1:
+            given = f"input.every is {kind.settings.every}"
+            raise SettingsError(given, expected="1, for a forecast", do="Give a table with longer steps.")
+        task = copy.copy(self)
+        if len(kind.mean) > max(self.targets):
+            task.mean, task.deviation = (v[list(self.targets)].astype(np.float64) for v in (kind.mean, kind.deviation))
+        return task
+
+    def settle(self, pairs: Sequence[Pair]) -> Forecast:
+        """The task with its bands moved so that each holds as often in the validation part as it says."""
+        quantiles = self.settings.quantiles
+        if len(pairs) < ENOUGH or not quantiles:
+            return self
+        truths, _, bands = _tables(pairs)
+        assert bands is not None
+        off = (truths[..., None] - bands) / self.deviation[:, None]
+        if len(pairs) < 10 * ENOUGH:
+            off = np.broadcast_to(off.reshape(-1, 1, *off.shape[2:]), (off.shape[0] * off.shape[1], 1, *off.shape[2:]))
+        moves = [np.quantile(off[..., i], share, axis=0) for i, share in enumerate(quantiles)]
+        task = copy.copy(self)
+        shape = (self.settings.horizon, len(self.targets), len(quantiles))
+        task.correction = np.broadcast_to(np.stack(moves, axis=-1), shape).astype(np.float32)
+        return task
+
+    # encode, head, loss, predict
+
+    def problem(self, sample: Sample, steps: int | None = None) -> DataError | None:
+        """Why ``sample`` cannot be learned from: no future, or one of another shape."""
+        shape = (self.settings.horizon, len(self.targets))
+        given = None if sample.y is None else _flat(sample.y)
+        if given is None or given.shape != shape or not np.isfinite(given).all():
+            said = "has no future" if given is None else f"has a future of the shape {given.shape}, or with gaps"
+            expected = f"finite numbers, {shape[0]} steps of {shape[1]} columns"
+            return DataError(said, expected=expected, do="Correct the data.", file=sample.id)
+        return None
+
+    def doubts(self, seen: Sequence[Seen]) -> Doubts:
+        """What was odd about each timeline, said once, and figures of each split."""
+        findings = [Finding.of(s.problem, "no future", file=s.sample.id, split=s.split) for s in seen if s.problem]
+        lines = {id(s.sample.x.timeline): s.sample.x.timeline for s in seen if isinstance(s.sample.x, Span)}
+        findings += [finding for line in lines.values() for finding in line.findings]
+        return Doubts(tuple(findings), {}, {"columns": len(self.targets), "step": self.settings.step or "a row"})
+
+    def encode(self, sample: Sample) -> Sample:
+        """``y`` float32 ``(horizon, targets)`` in deviations from the mean of the training part."""
+        if sample.y is None:
+            return sample
+        return replace(sample, y=((_flat(sample.y) - self.mean) / self.deviation).astype(np.float32))
+
+    @property
+    def steps(self) -> int:
+        """Steps that the network foretells at a time."""
+        return self.settings.recursive or self.settings.horizon
+
+    def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
+        s = self.settings
+        return ForecastHead(
+            encoder,
+            self.targets,
+            steps=self.steps,
+            answers=1 + len(s.quantiles),
+            relative=s.relative,
+            highway=min(s.highway, s.window),
+            pool=s.pool,
+            dropout=s.dropout,
+        )
+
+    def grow_head(self, head: nn.Module, old: Forecast, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The old head's ``weights`` as they are. Raises ``SettingsError`` for another horizon or other columns."""
+        if any(head.state_dict()[name].shape != value.shape for name, value in weights.items()):
+            given = f"the bundle foretells {old.steps} steps of {', '.join(old.names)}"
+            raise SettingsError(given, expected="the same in the recipe", do="Train anew without --start.")
+        return dict(weights)
+
+    def loss(self, net: nn.Module, batch: Batch) -> Tensor:
+        """Of the forecast, and the mean pinball loss of the bands, in deviations of the training part."""
+        inputs = self._view(batch.inputs, 0)
+        answers, truth = net(inputs, inputs), batch.targets.x[:, : self.steps]
+        loss = LOSSES[self.settings.loss](answers[..., 0], truth)
+        if self.settings.quantiles:
+            share = torch.tensor(self.settings.quantiles, device=truth.device)
+            over = truth[..., None] - answers[..., 1:]
+            loss = loss + torch.maximum(share * over, (share - 1) * over).mean()
+        return loss
+
+    def predict(self, net: Any, batch: Batch) -> list[Prediction]:
+        """A ``Future`` for each sample, in the units of the data; its score is 1, for the bands say how sure it is."""
+        answers = self._answers(net, batch.inputs).float().cpu().numpy()
+        bands = np.sort(answers[..., 1:], axis=-1)
+        if self.correction is not None:
+            bands = np.sort(bands + self.correction, axis=-1)
+        point = answers[..., 0] * self.deviation + self.mean
+        bands = bands * self.deviation[:, None] + self.mean[:, None]
+        futures = map(Future, point.astype(np.float32), bands.astype(np.float32))
+        return [Prediction(id, future, 1.0) for id, future in zip(batch.ids, futures, strict=True)]
+
+    def _answers(self, net: Any, inputs: Seq) -> Tensor:
+        """``(batch, horizon, targets, 1 + quantiles)`` in deviations, all at once or step by step."""
+        if not self.settings.recursive:
+            return net(inputs, inputs)
+        rows = inputs.lengths.unique()
+        if len(rows) > 1:  # windows end in different places: those of one length at a time
+            answers = inputs.x.new_zeros(())
+            for length in rows.tolist():
+                own = inputs.lengths == length
+                part = self._answers(net, Seq(inputs.x[own, :length], inputs.lengths[own]))
+                answers = part.new_zeros(len(inputs.x), *part.shape[1:]) if answers.dim() == 0 else answers
+                answers[own] = part
+            return answers
+        x, lengths = inputs.x[:, : int(rows)], inputs.lengths
+        own, ahead = x[..., : self.channels - self.shifted], x[..., self.channels - self.shifted :]
+        order = torch.tensor(self.targets, device=x.device).argsort()
+        parts: list[Tensor] = []
+        for advance in range(0, self.settings.horizon, self.steps):
+            seen = self._view(Seq(torch.cat([own, ahead], 2), lengths), advance)
+            parts.append(net(seen, seen))
+            own = torch.cat([own, parts[-1][..., 0][:, :, order].to(own)], 1)[:, self.steps :]
+        return torch.cat(parts, 1)
+
+    def _view(self, inputs: Seq, advance: int) -> Seq:
+        """What the network sees when it has foretold ``advance`` steps. Channels that run ahead say what will be at the
+        end of the horizon; a network that goes step by step is to see them so many steps late that they say what will
+        be at the end of its own steps, and nothing where that is not known."""
+        late = self.settings.horizon - self.steps
+        if not late or not self.shifted:
+            return inputs
+        x, steps = inputs.x, inputs.x.shape[1]
+        ahead = x[..., self.channels - self.shifted :]
+        moved = torch.zeros_like(ahead)
+        if steps > late:
+            moved[:, late:] = ahead[:, advance : advance + steps - late]
+        return Seq(torch.cat([x[..., : self.channels - self.shifted], moved], 2), inputs.lengths)
+
+    def vote(self, answers: Sequence[Prediction]) -> Prediction:
+        """The mean of each number and of each band."""
+        point, bands = (np.mean([getattr(a.value, name) for a in answers], axis=0) for name in ("point", "bands"))
+        return Prediction(answers[0].id, Future(point.astype(np.float32), bands.astype(np.float32)), 1.0)
+
+    def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
+        """The mean of what is foretold of the first column, or of that which ``of`` names, in its unit."""
+        if of is not None and str(of) not in self.names:
+            expected = f"one of {', '.join(self.names)}"
+            raise SettingsError(f"the column {of!r}", expected=expected, do="Name it so.")
+        i = 0 if of is None else self.names.index(str(of))
+        seen = self._view(inputs, 0)
+        return net(seen, seen)[:, :, i, 0].mean(1) * float(self.deviation[i]) + float(self.mean[i])
+
+    # figures
+
+    def truth(self, sample: Sample) -> Course | None:
+        return None if sample.y is None else Course(sample.x, self.targets, _flat(sample.y))
+
+    def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
+        """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.forecasts.score``."""
+        truths, answers, bands = _tables(pairs)
+        s, count = self.settings, len(pairs)
+        block = max(s.horizon, min(s.window + s.horizon, count // 20), 1)
+        found = metrics.score(
+            truths,
+            answers,
+            deviation=self.deviation,
+            naive=self.season_error,
+            bands=bands,
+            quantiles=s.quantiles,
+            blocks=[i // block for i in range(count)] if count > 2 * block else None,
+        )
+        if len(self.names) > 1:
+            away = abs(answers - truths).mean((0, 1))
+            found |= {f"mae_{name}": float(value) for name, value in zip(self.names, away, strict=True)}
+        return found
+
+    def row(self, truth: Course, prediction: Prediction) -> dict[str, Any]:
+        """One line of a report; ``badness`` sorts it, worst first."""
+        away = abs(point_of(prediction.value, truth.ahead) - truth.ahead)
+        return {"id": prediction.id, "error": float(away.mean()), "badness": float((away / self.deviation).mean())}
+
+    def _naive(self, seen: np.ndarray) -> dict[str, np.ndarray]:
+        """What needs no network: answers ``(n, horizon, targets)`` by name."""
+        s = self.settings
+        found = {"last value": naive.last_value(seen, s.horizon)}
+        if 1 < s.season <= seen.shape[1]:
+            found["last season"] = naive.last_season(seen, s.horizon, season=s.season, lead=s.lead)
+        if self.ridge is not None and self.ridge.weights.shape[1] == seen.shape[1]:
+            found["linear map"] = self.ridge(seen)
+        return found
+
+    def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+        truths, answers, _ = _tables(pairs)
+        own = {f"mae_{name}": (f"Mean error of {name}", "In its own unit.", "") for name in self.names}
+        found: dict[str, Any] = {"figures": metrics.FIGURES | own, "note": NOTE}
+        if self.settings.horizon > 1:
+            others = self._naive(np.stack([truth.seen for truth, _ in pairs]))
+            lines = {
+                name: (abs(values - truths) / self.deviation).mean((0, 2))
+                for name, values in {"this network": answers, **others}.items()
+            }
+            found["charts"] = [("Mean error by step, in deviations", step_svg(lines, self.settings.lead))]
+        if len(self.names) > 1:
+            away = abs(answers - truths)
+            rows = [
+                {
+                    "column": name,
+                    "mean error": f"{away[..., i].mean():.4g}",
+                    "scaled": f"{away[..., i].mean() / self.deviation[i]:.4f}",
+                    "square, scaled": f"{(away[..., i] ** 2).mean() / self.deviation[i] ** 2:.4f}",
+                }
+                for i, name in enumerate(self.names)
+            ]
+            found["tables"] = [("Columns", rows)]
+        return found
+
+    def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+        """The last value, that of a season before, and a linear map of the window (a ridge regression)."""
+        courses = [truth for truth in map(self.truth, samples) if truth is not None]
+        found = {}
+        for name, answers in self._naive(np.stack([course.seen for course in courses])).items():
+            pairs = [(c, Prediction("", a, 1.0)) for c, a in zip(courses, answers, strict=True)]
+            figures = self.score(pairs)
+            found[name] = {key: figures[key] for key in SHARED if key in figures}
+        return found
+
+    def diagnose(self, pairs: Sequence[Pair]) -> str | None:
+        """Why these answers of the validation part are no good, if they are not numbers."""
+        _, answers, _ = _tables(pairs)
+        if not np.isfinite(answers).all():
+            return "the network says what is no number: the learning rate may be too high"
+        return None
+
+    # what a person sees
+
+    def say(self, figures: Mapping[str, float]) -> str:
+        more = f"  MASE {figures['mase']:.3f}" if "mase" in figures else ""
+        return f"mean error {figures['mae']:.4g}  scaled {figures['mae_scaled']:.4f}{more}"
+
+    def word(self, value: Any) -> str:
+        """The first column, in a few numbers."""
+        table = value.ahead if isinstance(value, Course) else value.point
+        numbers = [f"{number:.4g}" for number in table[:, 0].tolist()]
+        return " ".join(numbers if len(numbers) <= 8 else [*numbers[:6], "...", numbers[-1]])
+
+    def line(self, prediction: Prediction, *, top: int = 1) -> str:
+        when = dates(prediction.id, self.settings.lead, self.settings.horizon, self.settings.step)
+        return f"{prediction.id}\t{self.names[0]} from {when[0]} to {when[-1]}: {self.word(prediction.value)}"
+
+    def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
+        s, value = self.settings, prediction.value
+        columns = {}
+        for i, name in enumerate(self.names):
+            bands = {f"{share:g}": value.bands[:, i, k].tolist() for k, share in enumerate(s.quantiles)}
+            columns[name] = {"forecast": value.point[:, i].tolist(), **bands}
+        when = dates(prediction.id, s.lead, s.horizon, s.step)
+        return {"id": prediction.id, "date": when, "columns": columns}
+
+    def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """A row for each step: its date, and each column with its quantiles."""
+        whole = self.plain(prediction)
+        cells = {
+            name if key == "forecast" else f"{name} {key}": numbers
+            for name, column in whole["columns"].items()
+            for key, numbers in column.items()
+        }
+        return [
+            {"id": whole["id"], "date": when, **{name: float(f"{numbers[i]:.6g}") for name, numbers in cells.items()}}
+            for i, when in enumerate(whole["date"])
+        ]
+
+    def show(self, prediction: Prediction, truth: Course | None, picture: str = "") -> str:
+        """An HTML fragment: what was seen, what came, and what was foretold, of each column that is most off."""
+        value = prediction.value
+        order = list(range(len(self.names)))
+        if truth is not None:
+            away = abs(value.point - truth.ahead).mean(0) / self.deviation
+            order = np.argsort(-away).tolist()
+        when = dates(prediction.id, self.settings.lead, self.settings.horizon, self.settings.step)
+        plots = [
+            course_svg(
+                self.names[i],
+                None if truth is None else truth.seen[:, i],
+                None if truth is None else truth.ahead[:, i],
+                value.point[:, i],
+                value.bands[:, i],
+                lead=self.settings.lead,
+                ends=(when[0], when[-1]),
+            )
+            for i in order[:DRAWN]
+        ]
+        return f'<div class="answer">{picture}{"".join(plots)}</div>'
+
+
+def _flat(y: Any) -> np.ndarray:
+    """``(steps,)`` or ``(steps, columns)`` as the latter."""
+    table = np.asarray(y, np.float32)
+    return table[:, None] if table.ndim == 1 else table
+
+
+def _tables(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Truths, answers and bands, ``(windows, horizon, targets)`` each, bands with another axis."""
+    truths = np.stack([truth.ahead for truth, _ in pairs])
+    answers = np.stack([point_of(p.value, truth.ahead) for truth, p in pairs])
+    given = all(isinstance(p.value, Future) for _, p in pairs) and pairs[0][1].value.bands.shape[-1]
+    return truths, answers, np.stack([p.value.bands for _, p in pairs]) if given else None
