@@ -17,7 +17,6 @@ from crnn.tasks._placing import Placing, words_of
 from crnn.tasks._reading import Reading
 from crnn.tasks.classify import Classify
 from crnn.tasks.forecast import Forecast
-from crnn.tasks.forecast import Forecast
 from crnn.tasks.nowcast import Nowcast
 from crnn.tasks.regress import Regress
 from crnn.tasks.tag import Tag
@@ -61,8 +60,6 @@ class Task(Protocol):
     """Whether targets belong to single steps of the input, and move with them when it is varied."""
     averages: bool
     """Whether answers for several views of a sample can be averaged."""
-    varies: bool
-    """Whether its inputs may be varied in training while their answers stay as they are."""
     varies: bool
     """Whether its inputs may be varied in training while their answers stay as they are."""
     votes: bool

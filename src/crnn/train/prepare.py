@@ -117,9 +117,7 @@ def asked_of(recipe: Recipe) -> Asked:
     )
 
 
-def asked(
-    predictor: Predictor, *, group: str | None = None, answer: str | None = None, truths: bool = True
-) -> Asked:
+def asked(predictor: Predictor, *, group: str | None = None, answer: str | None = None, truths: bool = True) -> Asked:
     """What ``predictor`` looks for in data that it is to be tested on, or without ``truths`` to answer: as in training,
     unless given here."""
     parts = predictor.bundle.card.get("parts", {})

@@ -63,7 +63,6 @@ FORMATS: dict[str, Format] = {
     "events": events,
     "labelled": labelled,
     "npz": npz,
-    "timeline": timeline,
     "clips": clips,
     "timeline": timeline,
     "pictures": pictures,
