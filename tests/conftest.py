@@ -195,14 +195,26 @@ def made_frames(folder: Path, kind: str) -> None:
         DRAWN[kind](folder / str(i), [i % 3] * 4)
 
 
+def made_future(folder: Path, kind: str) -> None:
+    """Wind foretells power, in a way that no linear map knows."""
+    wind = np.random.default_rng(5).integers(3, size=400)
+    power = np.concatenate([[0, 0], (wind[1:-1] + wind[:-2]) % 3])
+    write_table(folder / "power.csv", [("wind", "power"), *zip(wind.tolist(), power.tolist(), strict=True)])
+
+
 MADE: Mapping[str, Callable[[Path, str], None]] = {
     "transcribe": made_texts,
     "classify": made_classes,
     "regress": made_numbers,
     "tag": made_events,
     "nowcast": made_frames,
+    "forecast": made_future,
 }
 """Task to what writes a data set of sources of a kind: ``(folder, kind)``."""
+ASKED: Mapping[str, Mapping[str, Any]] = {
+    "forecast": {"targets": ["power"], "window": 32, "horizon": 1, "relative": "none", "highway": 3}
+}
+"""Task to settings that say what is asked of its made set, where they must."""
 COMBINATIONS = list(combinations())
 """Every model, kind and task that make sense together."""
 FIRST = {task: next(k for _, k, t in COMBINATIONS if t == task) for task in TASKS}
@@ -226,8 +238,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 def read_made(task: str, kind: str, folder: Path) -> list[Sample]:
     """The samples of a made set, as training would read them."""
-    recipe = fill(Recipe, {"task": {"name": task}, "input": {"name": kind}}, "recipe")
+    recipe = fill(Recipe, {"task": {"name": task, **ASKED.get(task, {})}, "input": {"name": kind}}, "recipe")
     return open_data(folder, asked=asked_of(recipe))
+
+
+@pytest.fixture(scope="session")
+def what_is_asked() -> Mapping[str, Mapping[str, Any]]:
+    """Task to settings that say what is asked of its made set, where they must."""
+    return ASKED
 
 
 @pytest.fixture(scope="session")
@@ -268,7 +286,7 @@ def tiny(made: Callable[..., Path]) -> Callable[..., Bundle]:
 
     def make(model: str, task: str = "transcribe", kind: str = "line", **encoder: Any) -> Bundle:
         samples = read_made(task, kind, made(task, kind))
-        learned = TASKS[task].learn(TASKS[task].Settings(), samples)
+        learned = TASKS[task].learn(fill(TASKS[task].Settings, ASKED.get(task, {}), "task"), samples)
         sizes = {f.name for f in dataclasses.fields(INPUTS[kind].Settings)} & {"height", "width"}
         refused: SettingsError | None = None
         for size in SIZES:

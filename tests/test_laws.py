@@ -31,6 +31,7 @@ from crnn.errors import CrnnError
 from crnn.layers import BatchNorm, Recurrent, mask
 from crnn.models import MODELS
 from crnn.tasks import TASKS
+from crnn.tasks._forecast_values import Future
 from crnn.types import Batch, Features, InputSpec, Level, Sample, Seq
 
 LENGTHS = [47, 90, 61, 33]
@@ -86,6 +87,8 @@ def rows_of(output: Any) -> list[Tensor]:
 
 def same(one: Any, other: Any) -> bool:
     """Whether two answers are the same; numbers may differ where float32 ends."""
+    if isinstance(one, Future):
+        return same(one.point, other.point) and same(one.bands, other.bands)
     if isinstance(one, np.ndarray):
         return one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-5)
     numbers = isinstance(one, float) or (isinstance(one, tuple) and all(isinstance(v, float) for v in one))

@@ -36,7 +36,12 @@ TIMES = ("seconds", "samples_per_second", "waiting")
 
 @pytest.mark.parametrize(("kind", "task"), sorted({(kind, task) for _, kind, task in combinations()}))
 def test_each_task_learns_a_made_set_of_each_kind_to_perfection(
-    kind: str, task: str, made: Callable[..., Path], samples: Callable[..., list[Sample]], tmp_path: Path
+    kind: str,
+    task: str,
+    made: Callable[..., Path],
+    samples: Callable[..., list[Sample]],
+    what_is_asked: Mapping[str, Mapping[str, Any]],
+    tmp_path: Path,
 ) -> None:
     data = str(made(task, kind))
     small = SMALL if TASKS[task].model == "crnn" and kind == "line" else CASCADE
@@ -44,7 +49,7 @@ def test_each_task_learns_a_made_set_of_each_kind_to_perfection(
     if kind == "sound":
         small = small | {"pool": [2]}  # its frames overlap
     recipe = {
-        "task": {"name": task},
+        "task": {"name": task, **what_is_asked.get(task, {})},
         "input": {"name": kind} | ({"height": 16} if kind == "line" else {}),
         "encoder": small,
         "data": {"train": data, "valid": data},

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from crnn.layers.padding import mask
-from crnn.tasks._pooled import Pool, pooled
-from crnn.types import Seq
+from crnn.layers.pool import TimeAttention, TimeLast, TimeMax, TimeMean
+from crnn.types import Level, Seq
 
 Relative = Literal["last", "mean", "none"]
+Pool = Literal["both", "last", "mean", "max", "attention"]
 SMALL = 0.1
 """Of its usual size is the last layer at first: a fresh network says little more than what it is relative to."""
 
@@ -41,16 +42,22 @@ class ForecastHead(nn.Module):
     ) -> None:
         super().__init__()
         self.targets, self.steps, self.answers, self.relative = list(targets), steps, answers, relative
-        self.pooled = pooled(encoder, steps * len(targets) * answers, pool=pool, dropout=dropout)
+        level: Level = encoder.levels[-1]
+        self.pools = nn.ModuleList(_pool(name, level) for name in (("last", "mean") if pool == "both" else (pool,)))
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(len(self.pools) * level.channels, steps * len(targets) * answers)
         with torch.no_grad():
-            self.pooled.linear.weight.mul_(SMALL)
-            self.pooled.linear.bias.zero_()
+            self.linear.weight.mul_(SMALL)
+            self.linear.bias.zero_()
         self.highway = nn.Linear(highway, steps, bias=False) if highway else None
         if self.highway is not None:
             nn.init.zeros_(self.highway.weight)
 
     def forward(self, features: Any, inputs: Seq | None = None) -> Tensor:
-        added = self.pooled(features).view(-1, self.steps, len(self.targets), self.answers)
+        x, lengths = features.last
+        pooled = torch.cat([pool(x, lengths) for pool in self.pools], 1)
+        pooled = pooled.flatten(2).mean(2) if pooled.dim() > 2 else pooled
+        added = self.linear(self.dropout(pooled)).float().view(-1, self.steps, len(self.targets), self.answers)
         if inputs is None:
             return added
         x, lengths = inputs.x[:, :, self.targets], inputs.lengths
@@ -68,6 +75,12 @@ class ForecastHead(nn.Module):
             return x[torch.arange(len(x), device=x.device), lengths - 1]
         inside = mask(lengths, x.shape[1])[:, :, None]
         return torch.where(inside, x, 0.0).sum(1) / lengths[:, None]
+
+
+def _pool(name: Literal["last", "mean", "max", "attention"], level: Level) -> nn.Module:
+    if name == "attention":
+        return TimeAttention(level.channels, size=min(128, level.channels))
+    return {"mean": TimeMean, "max": TimeMax, "last": TimeLast}[name]()
 
 
 def _last(x: Tensor, lengths: Tensor, count: int, base: Tensor) -> Tensor:

@@ -20,10 +20,9 @@ from crnn.findings import Doubts, Finding, Seen
 from crnn.metrics import forecasts as metrics
 from crnn.tasks import _forecast_naive as naive
 from crnn.tasks._common import Common
-from crnn.tasks._forecast_head import ForecastHead, Relative
+from crnn.tasks._forecast_head import ForecastHead, Pool, Relative
 from crnn.tasks._forecast_html import course_svg, step_svg
 from crnn.tasks._forecast_values import Course, Future, dates, point_of
-from crnn.tasks._pooled import Pool
 from crnn.types import Batch, Prediction, Sample, Seq
 
 Pair = tuple[Course, Prediction]
@@ -88,8 +87,8 @@ class Forecast(Common):
         foretells all at once."""
         loss: Literal["absolute", "square", "smooth"] = "absolute"
         """What is made small, beside the pinball loss of the bands: it also chooses the best bundle."""
-        pool: Pool = "last"
-        """How steps become one: mean, max, last, attention; auto takes what the encoder prefers."""
+        pool: Pool = "both"
+        """How steps become one: the last, their mean, both side by side, their largest values, or attention."""
         dropout: Share = 0.1
         """Share of pooled features dropped before the last layer, in training."""
 
