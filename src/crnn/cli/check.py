@@ -15,7 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from crnn.cli.options import Data, DataOptions, Model, Settings, recipe_of
+from crnn.cli.options import Data, DataOptions, Horizon, Model, Settings, recipe_of, settings_with
 from crnn.config import Recipe
 from crnn.files import write_aside
 
@@ -33,11 +33,12 @@ HEADINGS = {
 
 def check(
     recipe: Annotated[
-        str | None, Parameter(help="A recipe (.toml) or a task, transcribe, classify, tag or regress.")
+        str | None, Parameter(help="A recipe (.toml) or a task: transcribe, classify, tag, regress, forecast, nowcast.")
     ] = None,
     data: Data = None,
     *,
     model: Model = None,
+    horizon: Horizon = None,
     start: Annotated[str | None, Parameter(help="Bundle to fine-tune: a run, a file or zoo:NAME.")] = None,
     most: Annotated[int, Parameter(help="Findings of each kind that are shown.")] = 20,
     all: Annotated[bool, Parameter(help="Show all findings.", negative="")] = False,
@@ -51,7 +52,8 @@ def check(
     crnn check classify pictures/
     crnn check recipes/transcribe-handwriting.toml lines/ --all --out findings.jsonl
     """
-    made = recipe_of(recipe, data=data, model=model, settings=settings, train=None, others=others)
+    values = settings_with(settings, horizon)
+    made = recipe_of(recipe, data=data, model=model, settings=values, train=None, others=others)
     bundle = None
     if start is not None:
         from crnn.bundle import load

@@ -53,6 +53,7 @@ Settings = Annotated[
     list[str] | None,
     Parameter(name="--set", negative="", help="Any value of a recipe: TABLE.KEY=VALUE, such as encoder.hidden=128."),
 ]
+Horizon = Annotated[int | None, Parameter(help="Steps to foretell: task.horizon.")]
 Format = Annotated[
     str, Parameter(help="Format of the data: auto, pairs, table, page, alto, folders, events, npz, pictures, files.")
 ]
@@ -89,6 +90,11 @@ def recipe_of(
     if model is not None:
         values["encoder"] = {"name": model}
     return fill(Recipe, assign(values, settings or []), name or "command")
+
+
+def settings_with(settings: list[str] | None, horizon: int | None) -> list[str]:
+    """The assignments of a command, with what has an option of its own before them."""
+    return [*([] if horizon is None else [f"task.horizon={horizon}"]), *(settings or [])]
 
 
 def _given(options: Any) -> dict[str, Any]:

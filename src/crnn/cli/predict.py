@@ -54,6 +54,7 @@ def predict(
     crnn predict runs/animals photo.jpg --top 3
     crnn predict runs/mine page.xml --out read/
     crnn predict runs/sounds bark.wav --explain why.html
+    crnn predict runs/prices prices.csv --out next.csv
     find . -name '*.png' | crnn predict runs/mine - --csv > texts.csv
     arecord -f S16_LE -r 16000 | crnn predict runs/listener - --live
     """
@@ -182,10 +183,16 @@ def _is_there(name: str) -> bool:
         return False
 
 
+def _short(number: str) -> float:
+    """Four digits behind the point, or four in all of what is small."""
+    value = float(number)
+    return round(value, 4) if abs(value) >= 0.1 else float(f"{value:.4g}")
+
+
 def _line(task: Any, answer: Any, kind: str, top: int) -> str:
     """An answer as it is printed: JSON, CSV or for people."""
     if kind == "json":
-        short = _json.loads(_json.dumps(task.plain(answer, top=top)), parse_float=lambda text: round(float(text), 4))
+        short = _json.loads(_json.dumps(task.plain(answer, top=top)), parse_float=_short)
         return _json.dumps(short, ensure_ascii=False) + "\n"
     if kind == "csv":
         import csv

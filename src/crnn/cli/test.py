@@ -123,11 +123,15 @@ def _print(tested: Any, title: str) -> None:
     for key, (label, meaning, unit) in explained.items():
         if key not in metrics:
             continue
-        factor, sign = (100, " %") if unit == "%" else (1, "")
         low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
-        interval = f"{factor * low:.2f} to {factor * high:.2f}{sign}" if low is not None and high is not None else ""
-        table.add_row(label, f"{factor * metrics[key]:.2f}{sign}", interval, meaning)
+        interval = f"{_said(low, unit)} to {_said(high, unit)}" if low is not None and high is not None else ""
+        table.add_row(label, _said(metrics[key], unit), interval, meaning)
     Console().print(table)
+
+
+def _said(value: float, unit: str) -> str:
+    """A figure: a share as per cent, or else four digits, since units differ by powers of ten."""
+    return f"{100 * value:.2f} %" if unit == "%" else f"{value:.4g}"
 
 
 def result_of(predictor: Any, tested: Any, data: str, part: str, name: str, *, seconds: float | None = None) -> Any:

@@ -8,16 +8,26 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from crnn.cli.options import Data, DataOptions, Model, Settings, TrainOptions, recipe_of
+from crnn.cli.options import (
+    Data,
+    DataOptions,
+    Horizon,
+    Model,
+    Settings,
+    TrainOptions,
+    recipe_of,
+    settings_with,
+)
 
 
 def train(
     recipe: Annotated[
-        str | None, Parameter(help="A recipe (.toml) or a task, transcribe, classify, tag or regress.")
+        str | None, Parameter(help="A recipe (.toml) or a task: transcribe, classify, tag, regress, forecast, nowcast.")
     ] = None,
-    *,
     data: Data = None,
+    *,
     model: Model = None,
+    horizon: Horizon = None,
     out: Annotated[Path | None, Parameter(help="Folder of the run. [default: runs/ and the recipe's name]")] = None,
     start: Annotated[str | None, Parameter(help="Bundle to fine-tune: a run, a file or zoo:NAME.")] = None,
     resume: Annotated[Path | None, Parameter(help="Folder of a stopped run to go on with; give nothing else.")] = None,
@@ -30,6 +40,7 @@ def train(
     crnn train transcribe --data lines/ --out runs/mine
     crnn train classify --data pictures/ --set encoder.hidden=64
     crnn train recipes/transcribe-handwriting.toml --data lines/ --epochs 20
+    crnn train forecast prices.csv --horizon 24
     crnn train --resume runs/mine
     """
     from crnn.config import Recipe
@@ -39,7 +50,8 @@ def train(
     if resume is not None:
         path = fit(Recipe(), resume, resume=True, console=console)
     else:
-        made = recipe_of(recipe, data=data, model=model, settings=settings, train=training, others=others)
+        values = settings_with(settings, horizon)
+        made = recipe_of(recipe, data=data, model=model, settings=values, train=training, others=others)
         out = out or _free(Path("runs") / Path(recipe or "transcribe").stem)
         path = fit(made, out, start=start, console=console)
     console.print(f"best bundle: {path}", highlight=False)

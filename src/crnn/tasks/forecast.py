@@ -378,7 +378,7 @@ class Forecast(Common):
 
     def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         truths, answers, _ = _tables(pairs)
-        own = {f"mae_{name}": (f"Mean error of {name}", "In its own unit.", "") for name in self.names}
+        own = {f"mae_{n}": (f"Mean error of {_column(n)}", "In its own unit.", "") for n in self.names}
         found: dict[str, Any] = {"figures": metrics.FIGURES | own, "note": NOTE}
         if self.settings.horizon > 1:
             others = self._naive(np.stack([truth.seen for truth, _ in pairs]))
@@ -452,7 +452,7 @@ class Forecast(Common):
             for key, numbers in column.items()
         }
         return [
-            {"id": whole["id"], "date": when, **{name: float(f"{numbers[i]:.6g}") for name, numbers in cells.items()}}
+            {"id": whole["id"], "date": when, **{name: f"{numbers[i]:.6g}" for name, numbers in cells.items()}}
             for i, when in enumerate(whole["date"])
         ]
 
@@ -477,6 +477,11 @@ class Forecast(Common):
             for i in order[:DRAWN]
         ]
         return f'<div class="answer">{picture}{"".join(plots)}</div>'
+
+
+def _column(name: str) -> str:
+    """A column for people, also one that has a number for a name."""
+    return f"column {name}" if name.isdigit() else name
 
 
 def _flat(y: Any) -> np.ndarray:
