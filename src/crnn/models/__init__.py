@@ -21,6 +21,7 @@ from crnn.models.eeg_parallel import EEGParallel
 from crnn.models.grcnn import GRCNN
 from crnn.models.lrcn import LRCN
 from crnn.models.lstm_fcn import LSTMFCN
+from crnn.models.lstnet import LSTNet
 from crnn.models.mdlstm_htr import MDLSTMHTR
 from crnn.models.nin import NIN
 from crnn.models.parallel import Parallel
@@ -49,6 +50,7 @@ MODELS: dict[str, Any] = {
     "text_rcnn": TextRCNN,
     "deepconvlstm": DeepConvLSTM,
     "lstm_fcn": LSTMFCN,
+    "lstnet": LSTNet,
     "tcn": TCN,
     "transformer": Transformer,
     "conv_attention": ConvAttention,

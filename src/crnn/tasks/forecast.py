@@ -231,7 +231,7 @@ class Forecast(Common):
         findings = [Finding.of(s.problem, "no future", file=s.sample.id, split=s.split) for s in seen if s.problem]
         lines = {id(s.sample.x.timeline): s.sample.x.timeline for s in seen if isinstance(s.sample.x, Span)}
         findings += [finding for line in lines.values() for finding in line.findings]
-        return Doubts(tuple(findings), {}, {"columns": len(self.targets), "step": self.settings.step or "a row"})
+        return Doubts(tuple(findings), {}, {"columns": len(self.targets)})
 
     def encode(self, sample: Sample) -> Sample:
         """``y`` float32 ``(horizon, targets)`` in deviations from the mean of the training part."""

@@ -96,37 +96,45 @@ def fill(grid: Grid, most: int, name: str, columns: Sequence[int], end: int | No
     """Gaps of at most ``most`` steps filled by straight lines, in ``columns``; those behind ``end``, where nothing is
     to stand, are not looked at."""
     table, findings = grid.table.copy(), []
+    filled: dict[str, int] = {}
+    long: list[tuple[int, int, str]] = []
     for i in columns:
-        column = table[:, i]
+        column, title = table[:, i], grid.names[i]
         good = np.flatnonzero(np.isfinite(column))
         if not len(good):
             continue
-        filled, cut_at = 0, []
-        for begin, stop in _gaps(~np.isfinite(column[good[0] : good[-1] + 1])):
-            begin, stop = begin + int(good[0]), stop + int(good[0])
+        first, last = int(good[0]), int(good[-1])
+        for begin, stop in _gaps(~np.isfinite(column[first : last + 1])):
+            begin, stop = begin + first, stop + first
             if stop - begin <= most:
                 line = np.linspace(column[begin - 1], column[stop], stop - begin + 2)
                 column[begin:stop] = line[1:-1]
-                filled += stop - begin
+                filled[title] = filled.get(title, 0) + stop - begin
             else:
-                cut_at.append((begin, stop))
-        if filled:
-            said = f"has {filled} absent numbers in the column {grid.names[i]}, which lie on straight lines now"
-            do = "Nothing needs to be done; task.fill says how long a gap may be."
-            findings.append(Finding("note", "gaps filled", name, said, do))
-        if cut_at:
-            begin, stop = cut_at[0]
-            said = f"has {len(cut_at)} long gaps in the column {grid.names[i]}, the first of {stop - begin} steps from "
-            said += grid.words(begin)
-            do = f"No window crosses them; fill them if you can, or raise task.fill above {most}."
-            findings.append(Finding("warning", "long gaps", name, said, do))
-        rest = (len(column) if end is None else end) - int(good[-1]) - 1
-        if int(good[0]) + max(0, rest):
-            said = f"has nothing in the column {grid.names[i]} in {int(good[0])} steps at its beginning and "
-            said += f"{max(0, rest)} at its end"
+                long.append((begin, stop, title))
+        rest = max(0, (len(column) if end is None else end) - last - 1)
+        if first + rest:
+            said = f"has nothing in the column {title} in {first} steps at its beginning and {rest} at its end"
             do = "These steps are not used; leave the column out if it is short."
             findings.append(Finding("warning", "begins late or ends early", name, said, do))
+    if filled:
+        said = f"has {sum(filled.values())} absent numbers that lie on straight lines now, in {_names(list(filled))}"
+        do = "Nothing needs to be done; task.fill says how long a gap may be."
+        findings.append(Finding("note", "gaps filled", name, said, do))
+    if long:
+        begin, stop, _ = min(long)
+        said = f"has {len({gap[:2] for gap in long})} long gaps in {_names(list(dict.fromkeys(c for *_, c in long)))}, "
+        said += f"the first of {stop - begin} steps from {grid.words(begin)}"
+        do = f"No window crosses them; fill them if you can, or raise task.fill above {most}."
+        findings.append(Finding("warning", "long gaps", name, said, do))
     return Grid(grid.names, table, grid.clock, grid.first, tuple(findings))
+
+
+def _names(columns: Sequence[str]) -> str:
+    """Columns in words, a few of them by name."""
+    if len(columns) > 5:
+        return f"{len(columns)} columns"
+    return f"the column{'s' * (len(columns) > 1)} {', '.join(columns)}"
 
 
 def _gaps(absent: np.ndarray) -> Iterator[tuple[int, int]]:
