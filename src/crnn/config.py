@@ -56,6 +56,8 @@ class DataSettings:
     """Folder or table; one that names splits (train, valid, test) serves all three."""
     valid: str | None = None
     """Folder or table to choose the best bundle by; otherwise a part of train is held out."""
+    extra: str | None = None
+    """Folder or table of more samples to learn from, such as made ones: none is ever held out or tested on."""
     format: str = "auto"
     """Name of the format; auto recognises it."""
     valid_share: Share = 0.1

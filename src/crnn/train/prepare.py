@@ -132,7 +132,8 @@ def read_parts(
     recipe: Recipe, left_out: list[CrnnError], *, samples: Sequence[Sample] | None = None
 ) -> dict[str, list[Sample]]:
     """The samples of ``train``, ``valid`` and ``test``. Where no validation part is given, whole groups of train are
-    held out; where folds are, one of them is the test part. ``samples`` are data in memory."""
+    held out; where folds are, one of them is the test part; ``extra`` only adds to train. ``samples`` are data in
+    memory."""
     data, seed = recipe.data, recipe.train.seed
     label = task_of(recipe)[0].stratum
     asked = asked_of(recipe)
@@ -155,6 +156,9 @@ def read_parts(
         valid = [s for s in samples if s.split == "valid"]
         if not valid:
             train, valid = hold_out(train, data.valid_share, seed, label=label)
+    if data.extra is not None:  # its groups are nobody's: they are never in two parts
+        more = open_data(data.extra, "auto", left_out, asked=replace(asked, group=None))
+        train = [*train, *(s for s in more if s.split in (None, "train"))]
     return {"train": train, "valid": valid, "test": test}
 
 
