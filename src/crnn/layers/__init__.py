@@ -4,6 +4,7 @@ What recurs over time takes ``(batch, time, channels, *space)`` and gives ``y, s
 recurs in place take torch's ``(batch, channels, time, *space)``.
 """
 
+from crnn.layers.advection import extrapolate, motion
 from crnn.layers.attention import AdditiveAttention, DotAttention, Memory
 from crnn.layers.causal import CausalConv, CausalMaxPool
 from crnn.layers.cells import Cell, ElmanCell, GRUCell, JordanCell, LSTMCell, MinimalCell, layer_norm
@@ -99,10 +100,12 @@ __all__ = [
     "Zoneout",
     "at_least",
     "chrono_",
+    "extrapolate",
     "forget_bias_",
     "hebbian",
     "layer_norm",
     "mask",
+    "motion",
     "orthogonal_",
     "orthogonal_gates_",
     "out_length",

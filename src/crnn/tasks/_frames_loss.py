@@ -14,6 +14,7 @@ from crnn.metrics.frames import ssim
 
 Loss = Literal["cross_entropy", "mse", "mae", "balanced", "ssim", "csi"]
 WIDTH = 0.03  # of the soft step at a threshold, on the network's scale
+FAR = 5.0  # weight of the absolute error beside 1 less CSI
 HALF = math.log(9) / 2
 
 
@@ -48,7 +49,7 @@ def frames_loss(
         hits = (came * told).sum((0, 2, 3, 4))
         lost = lost + (1 - (hits + 1) / ((came + told - came * told).sum((0, 2, 3, 4)) + 1)).mean()
     # far from all thresholds the soft steps are flat: the absolute error leads there
-    return lost / max(1, len(levels)) + error.abs().mean()
+    return lost / max(1, len(levels)) + FAR * error.abs().mean()
 
 
 def share_of_truth(step: int, steps: int) -> float:

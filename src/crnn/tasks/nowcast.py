@@ -15,7 +15,7 @@ from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
 from crnn.metrics.frames import Sums, named
 from crnn.tasks._common import Common
-from crnn.tasks._frames_head import Forecaster, Told
+from crnn.tasks._frames_head import Forecaster, Relative, Sees, Told
 from crnn.tasks._frames_loss import Loss, frames_loss, share_of_truth
 from crnn.types import Batch, Prediction, Sample
 
@@ -71,14 +71,16 @@ class Nowcast(Common):
         loss: Loss = "mse"
         """What is made small: the cross-entropy of pixels as probabilities, the squared or absolute error, both with
         weights by classes of rain (balanced), 1 less SSIM, or 1 less CSI at the thresholds."""
-        forecaster: Literal["empty", "fed"] = "empty"
-        """Whether the forecaster's first layer has no input, or sees the frame before, which it said itself."""
+        forecaster: Sees = "empty"
+        """Whether the forecaster's first layer has no input (empty), sees the frame before, which it said itself (fed),
+        or the last frame as it would have moved on by then (moved)."""
         sampling: Whole = 0
         """Steps of training over which a forecaster that is fed sees true frames less and less."""
         readout: Literal["all", "top"] = "all"
         """Whether frames are made of the hidden states of all layers, or of the top one's."""
-        relative: Literal["none", "last"] = "none"
-        """Whether frames are said as change against the last frame that was seen."""
+        relative: Relative = "none"
+        """Whether frames are said as change against the last frame that was seen (last), or against that frame as it
+        would have moved on by then (moved)."""
         thresholds: tuple[float, ...] = ()
         """Values from which on something counts as an event, for CSI, POD, FAR and HSS; for rain, unless they are
         given, 0.5, 1, 2 and 5 mm/h."""
@@ -149,7 +151,8 @@ class Nowcast(Common):
 
     @property
     def figures(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((self.best[0], "mse_mean", "csi" if self.thresholds else "ssim")))
+        more = ("csi", "csi_gain_min") if self.thresholds else ("ssim",)
+        return tuple(dict.fromkeys((self.best[0], *more, "mae_mean")))
 
     @property
     def odds(self) -> bool:
@@ -183,10 +186,10 @@ class Nowcast(Common):
         return Forecaster(
             encoder,
             steps=s.future,
-            fed=s.forecaster == "fed",
+            sees=s.forecaster,
             top=s.readout == "top",
             odds=self.odds,
-            relative=s.relative == "last",
+            relative=s.relative,
         )
 
     def grow_head(self, head: nn.Module, old: Nowcast, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -200,7 +203,7 @@ class Nowcast(Common):
         s, truth = self.settings, batch.targets.x
         share = 0.0
         head = getattr(net, "head", None)
-        if net.training and head is not None and head.fed:
+        if net.training and head is not None and head.sees == "fed":
             share = share_of_truth(int(head.trained), s.sampling)
             head.trained += 1
         y, _ = net(batch.inputs, Told(truth.shape[1], truth, share))
