@@ -138,6 +138,7 @@ DRAWN: Mapping[str, Callable[[Path, Sequence[int]], Path]] = {
     "sound": drawn_sound,
     "film": drawn_film,
     "frames": drawn_frames,
+    "scene": drawn_picture,
 }
 """Kind of input to what draws a source of it: ``(path without ending, numbers) -> path``."""
 LENGTH: Mapping[str, float] = {"line": 10, "picture": 8, "series": 8, "sentence": 2, "sound": 0.16, "film": 0.5}
@@ -158,6 +159,16 @@ def made_texts(folder: Path, kind: str) -> None:
     for i, word in enumerate(WORDS):
         draw_line(word).save(folder / f"{i:02}.png")
         (folder / f"{i:02}.gt.txt").write_text(word + "\n", encoding="utf-8")
+
+
+def made_captions(folder: Path, kind: str) -> None:
+    words, rows = ("one", "two", "three"), []
+    (folder / "sources").mkdir()
+    for i, numbers in enumerate(product(range(3), repeat=3)):
+        file = DRAWN[kind](folder / "sources" / f"{i:02}", numbers)
+        said = [words[n] for n in numbers]
+        rows.append((f"sources/{file.name}", f"First {said[0]}, then {said[1]} and {said[2]}."))
+    write_table(folder / "captions.csv", [("file", "caption"), *rows])
 
 
 def made_classes(folder: Path, kind: str) -> None:
@@ -195,6 +206,16 @@ def made_frames(folder: Path, kind: str) -> None:
         DRAWN[kind](folder / str(i), [i % 3] * 4)
 
 
+def made_maps(folder: Path, kind: str) -> None:
+    for place in ("images", "labels"):
+        (folder / place).mkdir()
+    for i in range(12):
+        numbers = [i % 3, i // 3 % 3, (i + 1) % 3, 0]
+        file = DRAWN[kind](folder / "images" / f"{i:02}", numbers)
+        numbered = np.repeat(np.array(numbers, np.uint8), 8)[None].repeat(16, 0)
+        Image.fromarray(numbered).save(folder / "labels" / file.with_suffix(".png").name)
+
+
 def made_future(folder: Path, kind: str) -> None:
     """Wind foretells power, in a way that no linear map knows."""
     wind = np.random.default_rng(5).integers(3, size=400)
@@ -204,10 +225,12 @@ def made_future(folder: Path, kind: str) -> None:
 
 MADE: Mapping[str, Callable[[Path, str], None]] = {
     "transcribe": made_texts,
+    "caption": made_captions,
     "classify": made_classes,
     "regress": made_numbers,
     "tag": made_events,
     "nowcast": made_frames,
+    "segment": made_maps,
     "forecast": made_future,
 }
 """Task to what writes a data set of sources of a kind: ``(folder, kind)``."""

@@ -123,6 +123,9 @@ class Prediction:
     """Where an answer is made of steps: what the network says of each."""
     best: tuple[tuple[Any, float], ...] = ()
     """Where several were asked for: the likeliest answers, with the share of each in all that were thought of."""
+    maps: Any = field(default=None, compare=False, repr=False)
+    """Where the network looked for each part: an array of shares ``(parts, time, *space)``, each part's 1 in all, in
+    the steps and places of the encoder's level."""
 
 
 def in_source(prediction: Prediction, scale: float) -> Prediction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from math import sqrt
 from statistics import NormalDist
 
@@ -23,7 +23,20 @@ def interval(
     for few groups as Student's t is against the normal distribution (Hesterberg 2015, "What Teachers Should Know About
     the Bootstrap", section 5.2); below about ten groups the interval still is too narrow. Same seed, same interval.
     """
-    units = np.stack([errors, totals], axis=1).astype(np.float64)
+    return intervals(
+        np.stack([errors, totals], axis=1), lambda sums: sums[:, 0] / np.maximum(1, sums[:, 1]), groups, seed
+    )
+
+
+def intervals(
+    counts: np.ndarray,
+    figure: Callable[[np.ndarray], np.ndarray],
+    groups: Sequence[Hashable] | None = None,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """The same of any ``figure`` that is computed from what was counted: ``counts`` ``(samples, columns)`` are added up
+    over the samples that are drawn, and ``figure`` makes ``(draws,)`` of sums ``(draws, columns)``."""
+    units = counts.astype(np.float64)
     if groups is not None:
         assert len(groups) == len(units), "one group for each line"
         index: dict[Hashable, int] = {}
@@ -34,11 +47,10 @@ def interval(
     count = len(units)
     random = np.random.default_rng(seed)
     rates = []
-    block = max(1, DRAWN_AT_ONCE // count)
+    block = max(1, 2 * DRAWN_AT_ONCE // (count * units.shape[1]))
     for start in range(0, RESAMPLES, block):
         drawn = random.integers(count, size=(min(block, RESAMPLES - start), count))
-        bad, of = units[drawn].sum(axis=1).T
-        rates.append(bad / np.maximum(1, of))
+        rates.append(figure(units[drawn].sum(axis=1)))
     tail = _tail(count)
     low, high = np.quantile(np.concatenate(rates), [tail, 1 - tail])
     return float(low), float(high)

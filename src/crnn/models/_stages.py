@@ -77,6 +77,7 @@ class Stages(Chain):
             space = tuple(max(1, side // 2) for side in space)
         super().__init__(stages)
         self.stride = prod(joins)
+        self.places, self.channels = space, width
         self.mean = s.join == "mean" or (s.join == "auto" and width * prod(space) > MOST_FEATURES)
         self.features = width if self.mean else width * prod(space)
 
@@ -84,9 +85,18 @@ class Stages(Chain):
         """Steps that come out of ``lengths`` steps: at least one."""
         return super().out_lengths(lengths.clamp(min=self.stride))
 
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def maps(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What the convolutions give, ``(batch, time / stride, channels, *places)``, and its lengths."""
         x, lengths = at_least(x, lengths, self.stride)
         # (batch, time, channels, *space) -> (batch, channels, time, *space)
         x, lengths = super().forward(x.movedim(2, 1), lengths)
-        x = x.movedim(1, -1)  # -> (batch, time, *space, channels)
-        return (x.flatten(2, -2).mean(2) if self.mean and x.dim() > 3 else x.flatten(2)), lengths
+        return x.movedim(1, 2), lengths
+
+    def joined(self, x: Tensor) -> Tensor:
+        """The maps as features, ``(batch, time / stride, features)``."""
+        x = x.movedim(2, -1)  # -> (batch, time, *space, channels)
+        return x.flatten(2, -2).mean(2) if self.mean and x.dim() > 3 else x.flatten(2)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        x, lengths = self.maps(x, lengths)
+        return self.joined(x), lengths

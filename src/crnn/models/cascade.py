@@ -20,7 +20,7 @@ from crnn.types import Features, InputSpec, Level, Seq
 
 class Cascade(nn.Module):
     """``(batch, time, channels, *space)`` to features ``(batch, time / stride, hidden)``, twice as many in two
-    directions."""
+    directions. Where there is space, the maps of the convolutions are a level below, for heads that look at places."""
 
     accepts = ("picture", "series", "line", "sound", "film", "sentence")
 
@@ -45,13 +45,17 @@ class Cascade(nn.Module):
             self.recurrent = Recurrent(
                 features, s.hidden, layers=s.layers, cell=s.cell, bidirectional=s.bidirectional, dropout=s.dropout
             )
-        self.levels = (Level(self.recurrent.outputs if self.recurrent else features, (), self.stages.stride),)
+        last = Level(self.recurrent.outputs if self.recurrent else features, (), self.stages.stride)
+        maps = Level(self.stages.channels, self.stages.places, self.stages.stride)
+        self.levels = (maps, last) if spec.space else (last,)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
         return self.stages.out_lengths(lengths)
 
     def forward(self, seq: Seq, state: None = None) -> Features:
-        x, lengths = self.stages(self.front(seq), seq.lengths)
+        maps, lengths = self.stages.maps(self.front(seq), seq.lengths)
+        x = self.stages.joined(maps)
         if self.recurrent is not None:
             x, _ = self.recurrent(self.dropout(x), None, lengths)
-        return Features((Seq(self.dropout(x), lengths),))
+        last = Seq(self.dropout(x), lengths)
+        return Features((Seq(maps, lengths), last) if maps.dim() > 3 else (last,))

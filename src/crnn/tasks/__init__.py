@@ -15,10 +15,12 @@ from crnn.findings import Doubts, Seen
 from crnn.tasks._common import cell, columns_of
 from crnn.tasks._placing import Placing, words_of
 from crnn.tasks._reading import Reading
+from crnn.tasks.caption import Caption
 from crnn.tasks.classify import Classify
 from crnn.tasks.forecast import Forecast
 from crnn.tasks.nowcast import Nowcast
 from crnn.tasks.regress import Regress
+from crnn.tasks.segment import Segment
 from crnn.tasks.tag import Tag
 from crnn.tasks.transcribe import Transcribe
 from crnn.types import Batch, Prediction, Sample
@@ -32,6 +34,8 @@ TASKS: dict[str, Any] = {
     "tag": Tag,
     "forecast": Forecast,
     "nowcast": Nowcast,
+    "caption": Caption,
+    "segment": Segment,
 }
 
 

@@ -7,16 +7,16 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from crnn.layers.pool import TimeAttention, TimeLast, TimeMax, TimeMean
-from crnn.types import Level
+from crnn.types import Level, Seq
 
 Pool = Literal["auto", "mean", "max", "last", "attention"]
 
 
-class PooledHead(nn.Module):
-    """``(batch, time, channels, *space)`` to ``(batch, outputs)``; what is left of space is pooled, too (its
-    largest value for ``max``, else its mean)."""
+class Pooling(nn.Module):
+    """``Seq`` of ``(batch, time, channels, *space)`` to ``(batch, channels)``; what is left of space is pooled, too:
+    its largest value for ``max``, else its mean."""
 
-    def __init__(self, level: Level, outputs: int, *, pool: Pool, dropout: float) -> None:
+    def __init__(self, level: Level, pool: Pool) -> None:
         super().__init__()
         self.largest = pool == "max"
         self.pool: nn.Module = (
@@ -24,16 +24,25 @@ class PooledHead(nn.Module):
             if pool == "attention"
             else {"mean": TimeMean, "max": TimeMax, "last": TimeLast}[pool]()
         )
+
+    def forward(self, seq: Seq) -> Tensor:
+        y = self.pool(*seq)
+        if y.dim() > 2:
+            y = y.flatten(2)
+            y = y.amax(2) if self.largest else y.mean(2)
+        return y
+
+
+class PooledHead(Pooling):
+    """Features to ``(batch, outputs)``: pooling of the last level, dropout, a linear layer."""
+
+    def __init__(self, level: Level, outputs: int, *, pool: Pool, dropout: float) -> None:
+        super().__init__(level, pool)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(level.channels, outputs)
 
     def forward(self, features: Any) -> Tensor:
-        x, lengths = features.last
-        y = self.pool(x, lengths)
-        if y.dim() > 2:
-            y = y.flatten(2)
-            y = y.amax(2) if self.largest else y.mean(2)
-        return self.linear(self.dropout(y)).float()
+        return self.linear(self.dropout(super().forward(features.last))).float()
 
 
 def pooled(encoder: Any, outputs: int, *, pool: Pool, dropout: float) -> PooledHead:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from crnn.data.formats import (
     alto,
+    captions,
     clips,
     events,
     files,
@@ -63,6 +64,7 @@ FORMATS: dict[str, Format] = {
     "events": events,
     "labelled": labelled,
     "npz": npz,
+    "captions": captions,
     "clips": clips,
     "timeline": timeline,
     "pictures": pictures,

@@ -11,7 +11,7 @@ from crnn.data.formats._files import PICTURES
 from crnn.errors import SettingsError
 from crnn.types import Sample
 
-Answer = Literal["text", "label", "numbers", "events", "future", "frames"]
+Answer = Literal["text", "label", "numbers", "events", "future", "frames", "sentences"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class Asked:
 
     answer: Answer = "text"
     """text: a line; label: a word; numbers: one or several; events: labels with start and stop; future: what comes;
-    frames: the next of a film."""
+    frames: the next of a film; sentences: one or several that say what is there."""
     suffixes: frozenset[str] = PICTURES
     """Endings of the files that are sources."""
     columns: tuple[str, ...] = ()

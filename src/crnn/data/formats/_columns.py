@@ -32,6 +32,22 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "start": ("onset", "start", "begin", "start_time", "onset_time", "from"),
         "stop": ("offset", "stop", "end", "end_time", "offset_time", "to"),
     },
+    "sentences": {
+        "source": SOURCES,
+        "sentences": (
+            *(
+                "captions",
+                "sentences",
+                "caption",
+                "descriptions",
+                "description",
+                "caption_text",
+                "raw_caption",
+                "comment",
+            ),
+            *("comment", "answers", "answer", "target", "translation", "sentence", "text"),
+        ),
+    },
 }
 """For each kind of answer its parts and the usual names of their columns; where a table has several, the first here is
 taken. Spelling: lower case, ``_``."""

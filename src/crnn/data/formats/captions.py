@@ -1,0 +1,255 @@
+"""Sources with the sentences that people wrote of them: a table, COCO's JSON, or a text file beside each picture.
+
+A table (.jsonl .csv .tsv .parquet) has a column of files (or of texts) and one of sentences: a list in each row, or one
+sentence, and then all rows of one file are one sample. COCO's JSON has ``images`` and ``annotations``, or sentences in
+each image (``dataset_*.json`` of Karpathy's splits); its pictures are looked for in the JSON's folder, and in the one
+above if that is named annotations. Beside ``a.jpg`` lies ``a.txt``, a sentence on each line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from crnn.data.formats._asked import Asked
+from crnn.data.formats._columns import roles_of, shared_of, source_of, word_of
+from crnn.data.formats._files import (
+    SPLITS,
+    Split,
+    decode,
+    inside,
+    line_text,
+    name_in,
+    read_bytes,
+    root_of,
+    split_of,
+    walk,
+)
+from crnn.data.formats._rows import SUFFIXES, columns, rows
+from crnn.data.formats._tables import choose, known, near, split_stem
+from crnn.errors import CrnnError, DataError
+from crnn.types import Sample
+
+WANTED = (
+    "a table (.jsonl .csv .tsv .parquet) with a column of files and one of sentences (captions), COCO's JSON of "
+    "captions, or files with their sentences in a .txt beside them"
+)
+ANSWERS = ("sentences",)
+NAMED = re.compile(r"(?:^|[^a-z])(train|val|valid|dev|test)")
+NO_SENTENCE = "Write one, or drop the sample."
+
+
+def recognise(path: Path) -> bool:
+    """Whether ``path`` is such a table, JSON or folder."""
+    return recognise_for(path, Asked(answer="sentences"))
+
+
+def recognise_for(path: Path, asked: Asked) -> bool:
+    """The same, for sources of the endings that are asked for."""
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        return bool(known([path], _fits(asked)))
+    if path.is_file():
+        return path.suffix.lower() == ".json" and _is_coco(path)
+    return bool(known(near(path), _fits(asked)) or _jsons(path) or _pairs(path, asked))
+
+
+def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
+    """A sample for each source that has a sentence."""
+    return read_for(path, left_out, Asked(answer="sentences"))
+
+
+def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
+    """A sample for each source, its ``y`` a tuple of sentences. A source without one goes to ``left_out``, an empty
+    sentence too, unless ``asked.truths`` is false: then it has ``y=None``."""
+    if path.is_file() and path.suffix.lower() == ".json":
+        found = _of_coco([path], left_out)
+    elif path.is_file() or known(near(path), _fits(asked)):
+        found = _of_tables(path, left_out, asked)
+    elif jsons := _jsons(path):
+        found = _of_coco(jsons, left_out)
+    else:
+        found = _of_pairs(path, left_out, asked)
+    for sample in found:
+        sentences = _cleaned(sample, left_out)
+        if sentences or not asked.truths:
+            yield replace(sample, y=sentences or None)
+        else:
+            left_out.append(DataError("has no sentence", expected="one or more", do=NO_SENTENCE, file=sample.id))
+
+
+def _cleaned(sample: Sample, left_out: list[CrnnError]) -> tuple[str, ...]:
+    """The sentences of ``sample``; those that are empty are said where there are others."""
+    found = tuple(" ".join(text.split()) for text in sample.y)
+    good = tuple(text for text in found if text)
+    if good and len(good) < len(found):
+        given = f"has {len(found) - len(good)} empty sentences among {len(found)}"
+        left_out.append(DataError(given, expected="a text in each", do="Write or delete them.", file=sample.id))
+    return good
+
+
+# tables
+
+
+def _fits(asked: Asked) -> Any:
+    def fits(names: Any, table: Path) -> bool:
+        roles = roles_of(names, table, asked)
+        answers = [name for role, name in roles.items() if role == "sentences" or role.startswith("answer:")]
+        return bool(answers) and roles.get("sentence") not in answers
+
+    return fits
+
+
+def _of_tables(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
+    root = root_of(path)
+    for table in choose(path, _fits(asked)):
+        part = split_of(root, table) or (split_stem(table) if path.is_dir() else None)
+        yield from _of_table(table, root, part, left_out, asked)
+
+
+def _of_table(table: Path, root: Path, part: Split | None, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
+    """The samples of one table, in the order in which their sources first come."""
+    roles = roles_of(columns(table), table, asked)
+    answers = [name for role, name in roles.items() if role == "sentences" or role.startswith("answer:")]
+    if not answers:
+        given = f"has the columns {', '.join(map(repr, columns(table)[:20]))}"
+        do = "Rename the column of sentences to caption, or name it with --answer."
+        raise DataError(given, expected="one for the sentences", do=do, file=table)
+    word = "row" if table.suffix.lower() == ".parquet" else "line"
+    found: dict[str, Sample] = {}
+    for number, row in rows(table, list(dict.fromkeys(roles.values())), left_out):
+        where = f"{word} {number} "
+        try:
+            x, name = _source(row, roles, table, root, where)
+            sentences = tuple(text for column in answers for text in _texts(row.get(column), where, table))
+            group, split = shared_of(row, roles, table, where)
+        except DataError as error:
+            left_out.append(error)
+            continue
+        if name in found:
+            before = found[name]
+            found[name] = replace(before, y=(*before.y, *sentences))
+        else:
+            found[name] = Sample(name, x, sentences, group, split or part)
+    yield from found.values()
+
+
+def _source(row: Mapping[str, Any], roles: Mapping[str, str], table: Path, root: Path, where: str) -> tuple[Any, str]:
+    """What is seen, and its name. Raises ``DataError``."""
+    several = {role.removeprefix("input:"): name for role, name in roles.items() if role.startswith("input:")}
+    if several:
+        x = {role: source_of(row.get(name), table, where) for role, name in several.items()}
+        return x, " + ".join(name_in(root, path) for path in x.values())
+    if "sentence" in roles:
+        text = line_text(word_of(row.get(roles["sentence"]), where + "has a text that", table), table, where)
+        return text, text if len(text) < 80 else f"{table.name}:{where.split()[1]}"
+    path = source_of(row.get(roles["source"]), table, where)
+    return path, name_in(root, path)
+
+
+def _texts(value: Any, where: str, table: Path) -> list[str]:
+    """The sentences of a cell: a list, a text, or a list of objects with a text."""
+    if isinstance(value, (list, tuple)):
+        return [text for each in value for text in _texts(each, where, table)]
+    if isinstance(value, Mapping):
+        value = next((value[key] for key in ("raw", "caption", "sentence", "text") if key in value), None)
+    return [word_of(value, where + "has a sentence that", table)]
+
+
+# COCO
+
+
+def _is_coco(path: Path) -> bool:
+    """A cheap look at the beginning and the end of a JSON file."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+            file.seek(max(0, path.stat().st_size - 4096))
+            tail = file.read()
+    except OSError:
+        return False
+    said = head + tail
+    return head.lstrip()[:1] == b"{" and (b'"caption"' in said or b'"sentences"' in said or b'"sentids"' in said)
+
+
+def _jsons(path: Path) -> list[Path]:
+    """COCO's files in a folder, or in annotations inside of it."""
+    folders = [path, path / "annotations"]
+    found = [file for f in folders if f.is_dir() for file in sorted(f.glob("*.json")) if not file.name.startswith(".")]
+    return [file for file in found if _is_coco(file)]
+
+
+def _of_coco(files: list[Path], left_out: list[CrnnError]) -> Iterator[Sample]:
+    for file in files:
+        root = file.parent.parent if file.parent.name == "annotations" else file.parent
+        there: dict[str, list[Path]] = {}
+        for path in walk(root):
+            there.setdefault(path.name, []).append(path)
+        named = NAMED.search(file.stem.lower())
+        part = SPLITS.get(named.group(1)) if named else None
+        for name, sentences, split in _records(file):
+            try:
+                path = _find(name, root, there, file)
+            except DataError as error:
+                left_out.append(error)
+                continue
+            yield Sample(name_in(root, path), path, sentences, None, split or part)
+
+
+def _records(file: Path) -> Iterator[tuple[str, tuple[str, ...], Split | None]]:
+    """File name, sentences and split of each image. Raises ``DataError``."""
+    try:
+        whole = json.loads(decode(read_bytes(file), file))
+        images, notes = whole["images"], whole.get("annotations", [])
+        of: dict[Any, list[str]] = {}
+        for note in notes:
+            of.setdefault(note["image_id"], []).append(str(note["caption"]))
+        for image in images:
+            own = [str(s["raw"] if isinstance(s, dict) else s) for s in image.get("sentences", [])]
+            name = str(image.get("file_name") or image["filename"])
+            name = f"{image['filepath']}/{name}" if image.get("filepath") else name
+            split = str(image.get("split", "")).replace("restval", "train").lower()
+            yield name, (*own, *of.get(image.get("id"), [])), SPLITS.get(split)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        given = f"cannot be read as captions ({error})"
+        expected = "COCO's JSON: images with file_name and id, annotations with image_id and caption"
+        raise DataError(given, expected=expected, do="Export it again.", file=file) from error
+
+
+def _find(name: str, root: Path, there: Mapping[str, list[Path]], file: Path) -> Path:
+    """The picture called ``name`` under ``root``: in its place, or the only one of its name. Raises ``DataError``."""
+    path = inside(root, name)
+    if path.is_file():
+        return path
+    found = there.get(path.name, [])
+    if len(found) != 1:
+        given = f"names {name!r}, which is {'not there' if not found else f'there {len(found)} times'}"
+        raise DataError(given, expected=f"one picture of that name in {root}", do="Copy it there.", file=file)
+    return found[0]
+
+
+# a text beside each source
+
+
+def _pairs(path: Path, asked: Asked) -> list[tuple[Path, Path | None]]:
+    """Sources and the texts beside them, if there is any such text."""
+    if not path.is_dir():
+        return []
+    files = walk(path)
+    texts = {(file.parent, file.stem): file for file in files if file.suffix.lower() == ".txt"}
+    sources = [file for file in files if file.suffix.lower() in asked.suffixes - {".txt"}]
+    pairs = [(file, texts.get((file.parent, file.stem))) for file in sources]
+    return pairs if any(text for _, text in pairs) else []
+
+
+def _of_pairs(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
+    for source, text in _pairs(path, asked):
+        try:
+            lines = () if text is None else tuple(decode(read_bytes(text), text).rstrip("\r\n").splitlines())
+        except DataError as error:
+            left_out.append(error)
+            continue
+        yield Sample(name_in(path, source), source, lines, None, split_of(path, source))

@@ -1,0 +1,241 @@
+"""caption: a sentence for each sample, said word by word by a decoder that is the head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from crnn.config import Count, Share, Strength, Whole
+from crnn.data.dataset import random_of
+from crnn.decode.sentences import Sentence, draw, search
+from crnn.errors import DataError, SettingsError
+from crnn.findings import Doubts, Seen
+from crnn.tasks import _caption_doubts
+from crnn.tasks._caption_answers import Answers
+from crnn.tasks._caption_head import IGNORED, CaptionHead, Decoder, Places, Sizes, Told, told_of
+from crnn.tasks._caption_known import NOTHING, Known, sentences_of
+from crnn.tasks._pooled import Pool
+from crnn.tasks._vocabulary import END, UNKNOWN, Unit, Vocabulary
+from crnn.types import Batch, Part, Prediction, Sample
+
+
+class Caption(Answers):
+    """Says a sentence of each sample; knows the words of the training part, and its sentences."""
+
+    name = "caption"
+    answer = "sentences"
+    kinds = ("picture", "film", "sentence", "series", "sound")
+    best = ("rouge", max)
+    figures = ("exact", "bleu4", "rouge", "cider")
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Settings:
+        decoder: Decoder = "attention"
+        """What says the words: attention to regions with each word (Xu et al. 2015); mrnn, which is shown the whole
+        with the first word alone (Karpathy & Fei-Fei 2015); lrcn_1u, lrcn_2u, lrcn_2f, which are with each word
+        (Donahue et al. 2014)."""
+        cell: Literal["lstm", "gru"] = "lstm"
+        """Recurrent cell of attention; the others have their paper's."""
+        embedding: Count = 128
+        """Size of a word's vector."""
+        hidden: Count = 256
+        """Units of the decoder."""
+        pool: Pool = "auto"
+        """How steps become one: mean, max, last, attention; auto takes what the encoder prefers."""
+        dropout: Share = 0.2
+        """Share of features, and of the decoder's outputs, dropped in training."""
+        smoothing: Share = 0.0
+        """Share of the truth's probability that is spread over all words, in training."""
+        sampling: Share = 0.0
+        """Share of words that the decoder goes on from in training which are its own, and not the truth's."""
+        sampling_steps: Count = 2000
+        """Steps of training over which that share rises from 0."""
+        unit: Unit = "word"
+        """What is said one after the other: words, letters, or pieces of words learned from the training part."""
+        lower: bool = True
+        """Whether sentences are learned and said in small letters."""
+        least: Count = 5
+        """Times that a word must stand in the training part to be learned; rarer ones are unknown."""
+        most: Count = 10_000
+        """Most words, or pieces of words, that are learned."""
+        longest: Count = 60
+        """Most words (letters, pieces) of a sentence: longer ones are not learned from, and none is said."""
+        beam: Count = 1
+        """Sentences that are kept in the search for the best; 1 takes the likeliest word each time."""
+        normalise: Share = 1.0
+        """Power of a sentence's length by which its log-probability is divided where sentences are compared."""
+        temperature: Strength = 0.0
+        """Above 0, sentences are drawn at random, the bolder the higher."""
+        seed: Whole = 0
+        """Start of that randomness."""
+
+    def __init__(self, settings: Settings, vocabulary: Vocabulary, known: Known = NOTHING, *, top: int = 1) -> None:
+        self.settings, self.vocabulary, self.known, self.top = settings, vocabulary, known, top
+
+    # what is learned, and kept in the bundle
+
+    @classmethod
+    def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
+        """The words of the training part, and its sentences. Raises ``DataError`` if there are none."""
+        texts = [text for sample in samples for text in sentences_of(sample.y)]
+        if not texts:
+            do = "Give a table a column caption, or put a text file beside each picture."
+            raise DataError("no sample has a sentence", expected="sentences to learn", do=do)
+        s = settings
+        words = Vocabulary.learn(texts, unit=s.unit, lower=s.lower, least=s.least, most=s.most)
+        return cls(settings, words, Known.learn(words, samples))
+
+    @classmethod
+    def blank(cls, settings: Settings, outputs: int) -> Self:
+        """A task of so many words, the end and what is unknown among them, for a network without data."""
+        return cls(settings, Vocabulary(tuple(f"word{i}" for i in range(max(1, outputs - 2))), lower=settings.lower))
+
+    @classmethod
+    def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
+        words = Vocabulary.restore(learned, unit=settings.unit, lower=settings.lower)
+        return cls(settings, words, Known.restore(learned))
+
+    def learned(self) -> dict[str, Any]:
+        return {**self.vocabulary.learned(), **self.known.learned()}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return self.known.arrays()
+
+    def facts(self) -> dict[str, str]:
+        words = ", ".join(self.vocabulary.words[:10]) + (" ..." if len(self.vocabulary.words) > 10 else "")
+        return {f"{self.settings.unit}s": f"{len(self.vocabulary.words):,}: {words}"}
+
+    def extend(self, samples: Sequence[Sample]) -> Caption:
+        """This task with the new words of ``samples``, for fine-tuning; the sentences that it knows are these."""
+        new = self.learn(self.settings, samples)
+        return Caption(self.settings, self.vocabulary.extend(new.vocabulary), new.known)
+
+    def with_input(self, kind: Any) -> Caption:
+        """The task with thumbnails of the training pictures, if it reads pictures."""
+        return Caption(self.settings, self.vocabulary, self.known.with_input(kind), top=self.top)
+
+    def with_search(self, *, beam: int | None = None, temperature: float | None = None, best: int = 1) -> Caption:
+        """The task with another search, that gives the ``best`` sentences."""
+        s = self.settings
+        beam, temperature = beam or s.beam, s.temperature if temperature is None else temperature
+        found = replace(s, beam=max(beam, best) if not temperature else beam, temperature=temperature)
+        return Caption(found, self.vocabulary, self.known, top=best)
+
+    # encode, head, loss, predict
+
+    def problem(self, sample: Sample, steps: int | None = None) -> DataError | None:
+        """Why ``sample`` cannot be learned from: no sentence, none that is short enough, or nothing left of it."""
+        s, texts = self.settings, sentences_of(sample.y)
+        if not texts:
+            return DataError("has no sentence", expected="one or more", do="Write it, or drop it.", file=sample.id)
+        if not self._short(texts):
+            least = min(len(self.vocabulary.split(text)) for text in texts)
+            given, do = (
+                f"has no sentence of fewer than {least} {self.settings.unit}s",
+                "Raise task.longest, or drop it.",
+            )
+            return DataError(given, expected=f"at most {s.longest}", do=do, file=sample.id)
+        if steps is not None and steps < 1:
+            do = "Take a longer sample, or a model that joins fewer steps."
+            return DataError("leaves no step of output", expected="at least one", do=do, file=sample.id)
+        return None
+
+    def _short(self, texts: Iterable[str]) -> list[list[int]]:
+        """Numbers of the sentences that are not too long."""
+        found = [self.vocabulary.encode(text) for text in texts]
+        return [numbers for numbers in found if 0 < len(numbers) <= self.settings.longest]
+
+    def doubts(self, seen: Sequence[Seen]) -> Doubts:
+        """What is odd about these sentences, and figures of them."""
+        return _caption_doubts.doubts(seen, self.vocabulary, self.settings.longest)
+
+    def encode(self, sample: Sample) -> Sample:
+        """``y`` as numbers ``(words,)``: all sentences that are not too long, each with its end, one behind the
+        other."""
+        found = self._short(sentences_of(sample.y))
+        y = np.array([number for numbers in found for number in (*numbers, END)], np.int64)
+        return replace(sample, y=y if len(y) else None)
+
+    def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
+        s = self.settings
+        sizes = Sizes(s.decoder, s.cell, s.embedding, s.hidden, s.pool, s.dropout, s.sampling, s.sampling_steps)
+        return CaptionHead(encoder, len(self.vocabulary), sizes)
+
+    def grow_head(self, head: nn.Module, old: Caption, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The old head's ``weights`` in the shape of ``head``, whose new words keep their fresh weights. Raises
+        ``SettingsError`` for another decoder."""
+        grown = {name: value.clone() for name, value in head.state_dict().items()}
+        for name, value in weights.items():
+            room = grown.get(name)
+            if name == "trained" or room is None or room.shape[1:] != value.shape[1:]:
+                if name == "trained":
+                    continue
+                given, do = f"the bundle has a decoder {old.settings.decoder!r}", "Leave its settings as they are."
+                raise SettingsError(given, expected="the same decoder, of the same size", do=do)
+            room[: len(value)] = value
+        return grown
+
+    def loss(self, net: nn.Module, batch: Batch) -> Tensor:
+        """Cross-entropy of a word, its mean over all words of all sentences of the batch."""
+        told = told_of(batch.targets)
+        logits = net(batch.inputs, told)
+        smoothing = self.settings.smoothing if net.training else 0.0
+        return F.cross_entropy(
+            logits.flatten(0, 1), told.goals.flatten(), ignore_index=IGNORED, label_smoothing=smoothing
+        )
+
+    def predict(self, net: Any, batch: Batch) -> list[Prediction]:
+        """A sentence for each sample, scored by the (geometric) mean probability of its words; parts are the words,
+        each at the moment that attention looked at, or over the whole sample."""
+        s, ids = self.settings, batch.ids
+
+        def find(step: Any, seen: Any) -> list[list[Sentence]]:
+            if not s.temperature:
+                beam = max(s.beam, self.top)
+                return search(step, seen, longest=s.longest, beam=beam, normalise=s.normalise, never=(UNKNOWN,))
+            chances = np.stack([random_of(s.seed, 0, id).random((self.top, s.longest)) for id in ids])
+            return draw(step, seen, torch.from_numpy(chances).float(), temperature=s.temperature, never=(UNKNOWN,))
+
+        found, places = net(batch.inputs, find)
+        first = next(iter(batch.inputs.values())) if isinstance(batch.inputs, Mapping) else batch.inputs
+        rows = zip(ids, found, first.lengths.tolist(), strict=True)
+        return [self._prediction(id, said, steps, places, i) for i, (id, said, steps) in enumerate(rows)]
+
+    def _prediction(self, id: str, found: Sequence[Sentence], steps: int, places: Places | None, i: int) -> Prediction:
+        said = found[0]
+        maps = None
+        if places is not None and said.weights is not None:
+            count = places.lengths[i] * int(np.prod(places.space))
+            maps = said.weights[:, :count].reshape(len(said.words), places.lengths[i], *places.space)
+        parts = []
+        for j, number in enumerate(said.words):
+            start, stop = 0.0, float(steps)
+            if maps is not None and places is not None:
+                at = int(maps[j].reshape(len(maps[j]), -1).sum(1).argmax())
+                start, stop = float(min(at * places.stride, steps)), float(min((at + 1) * places.stride, steps))
+            parts.append(Part(self.vocabulary.word(number), start, stop, float(np.exp(said.log_probs[j]))))
+        best: tuple[tuple[str, float], ...] = ()
+        if self.top > 1:
+            whole = np.logaddexp.reduce([sum(s.log_probs) for s in found])
+            best = tuple((self.vocabulary.decode(s.words), float(np.exp(sum(s.log_probs) - whole))) for s in found)
+        text, score = self.vocabulary.decode(said.words), min(1.0, float(np.exp(said.mean)))
+        return Prediction(id, text, score, tuple(parts), best=best[: self.top], maps=maps)
+
+    def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
+        """The log-probability of the sentence that was said, or of the sentence ``of``."""
+        numbers = self.vocabulary.encode(str(prediction.value if of is None else of))
+        if of is not None and (UNKNOWN in numbers or not numbers):
+            given = f"the sentence {of!r} has words that are not known"
+            raise SettingsError(given, expected="words of the training part", do="Write it in other words.")
+        first = next(iter(inputs.values())) if isinstance(inputs, Mapping) else inputs
+        rows, device = len(first.lengths), first.lengths.device
+        goals = torch.tensor([*numbers, END], device=device).expand(rows, -1)
+        words = torch.tensor([END, *numbers], device=device).expand(rows, -1)
+        logits = net(inputs, Told(words, goals, torch.arange(rows, device=device)))
+        return logits.log_softmax(-1).gather(2, goals[..., None]).sum((1, 2))
