@@ -8,10 +8,13 @@ always speak of axis 1.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 if TYPE_CHECKING:
     import torch
@@ -100,6 +103,25 @@ class Part:
     start: float
     stop: float
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMap:
+    """The number of a label for each pixel of a picture, packed, since thousands of answers may be in memory."""
+
+    shape: tuple[int, int]
+    """Height and width."""
+    packed: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, numbers: np.ndarray) -> LabelMap:
+        """The map of whole numbers from 0 to 255 ``(height, width)``."""
+        return cls(numbers.shape, zlib.compress(np.ascontiguousarray(numbers, np.uint8).tobytes(), 1))
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """uint8 ``(height, width)``."""
+        return np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

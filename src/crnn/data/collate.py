@@ -29,9 +29,26 @@ class Loaded:
 
     batch: Batch | None
     left_out: tuple[CrnnError, ...]
+    others: tuple[Batch, ...] = ()
+    """Where pictures have sizes of their own, which no padding makes one: a batch of each other size."""
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """All of them."""
+        return () if self.batch is None else (self.batch, *self.others)
 
     def to(self, device: Any, **options: Any) -> Loaded:
-        return self if self.batch is None else Loaded(self.batch.to(device, **options), self.left_out)
+        moved = [batch.to(device, **options) for batch in self.batches]
+        return Loaded(moved[0], self.left_out, tuple(moved[1:])) if moved else self
+
+
+def of_one_size(inputs: Sequence[Any]) -> list[list[int]]:
+    """Numbers of the inputs that can be brought together: they differ in no more than their length."""
+    groups: dict[Any, list[int]] = {}
+    for i, x in enumerate(inputs):
+        arrays = list(x.values()) if isinstance(x, Mapping) else [x]
+        groups.setdefault(tuple(np.shape(a)[1:] for a in arrays), []).append(i)
+    return list(groups.values())
 
 
 def gather(parts: Sequence[Any]) -> Any:
@@ -44,11 +61,16 @@ def gather(parts: Sequence[Any]) -> Any:
 
 
 def collate(samples: Sequence[Sample | CrnnError]) -> Loaded:
-    """One ``Batch``; there are no targets if a sample has none."""
+    """One ``Batch``, or one for each size; there are no targets if a sample has none."""
     good = [s for s in samples if isinstance(s, Sample)]
     left_out = tuple(s for s in samples if isinstance(s, CrnnError))
     if not good:
         return Loaded(None, left_out)
-    targets = None if any(s.y is None for s in good) else gather([s.y for s in good])
-    ids, scales = tuple(s.id for s in good), tuple(s.scale for s in good)
-    return Loaded(Batch(ids, gather([s.x for s in good]), targets, scales=scales), left_out)
+    first, *others = [_batch([good[i] for i in rows]) for rows in of_one_size([s.x for s in good])]
+    return Loaded(first, left_out, tuple(others))
+
+
+def _batch(samples: Sequence[Sample]) -> Batch:
+    targets = None if any(s.y is None for s in samples) else gather([s.y for s in samples])
+    ids, scales = tuple(s.id for s in samples), tuple(s.scale for s in samples)
+    return Batch(ids, gather([s.x for s in samples]), targets, scales=scales)

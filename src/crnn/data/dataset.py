@@ -45,7 +45,7 @@ class Samples(Dataset):
         try:
             x, scale = self._decode(i)
             y = sample.y
-            moving = self.task.along(y, self._steps(x), scale) if self.task.aligned and y is not None else None
+            moving = self.task.along(y, self._places(x), scale) if self.task.aligned and y is not None else None
             if self.augment is not None:
                 x, moved = self.kind.vary(x, moving, self.augment, random_of(self.seed, epoch, sample.id))
             else:
@@ -55,12 +55,12 @@ class Samples(Dataset):
         except CrnnError as error:
             return error
 
-    def _steps(self, x: Any) -> int:
-        """Steps of what was decoded."""
+    def _places(self, x: Any) -> Any:
+        """What labels belong to in what was decoded."""
         kind = self.kind
         if isinstance(x, Mapping):
             x, kind = x[kind.first], kind.kinds[kind.first]
-        return x.shape[kind.time]
+        return kind.places(x)
 
     def _decode(self, i: int) -> tuple[Any, float]:
         if i in self._cache:

@@ -14,7 +14,7 @@ import torch
 
 from crnn.bundle import Bundle, fold, load
 from crnn.config import Precision
-from crnn.data.collate import gather
+from crnn.data.collate import gather, of_one_size
 from crnn.deploy.explain import Explanation, explain
 from crnn.errors import CrnnError
 from crnn.precision import autocast, resolve
@@ -111,9 +111,10 @@ class Predictor:
     def _answer(self, samples: Sequence[Sample]) -> list[Answer]:
         """The answers of one batch."""
         read = [self._read(sample) for sample in samples]
-        good = [i for i, r in enumerate(read) if not isinstance(r, CrnnError)]
+        readable = [i for i, r in enumerate(read) if not isinstance(r, CrnnError)]
         answers: list[Any] = list(read)
-        if good:
+        for rows in of_one_size([read[i][0][0] for i in readable]):  # type: ignore[index]
+            good = [readable[row] for row in rows]
             inputs = gather([view for i in good for view in read[i][0]])  # type: ignore[index]
             batch = Batch(tuple(samples[i].id for i in good), inputs, views=self.kind.view_count).to(self.device)
             with torch.inference_mode(), autocast(self.precision, self.device):

@@ -26,11 +26,13 @@ from crnn.models.mdlstm_htr import MDLSTMHTR
 from crnn.models.nin import NIN
 from crnn.models.parallel import Parallel
 from crnn.models.rcnn import RCNN96, RCNN128, RCNN160
+from crnn.models.rcnn_scene import RCNNScene
 from crnn.models.renet import ReNetReader
 from crnn.models.sednet import SEDnet
 from crnn.models.tcn import TCN
 from crnn.models.text_rcnn import TextRCNN
 from crnn.models.transformer import Transformer
+from crnn.models.unet import UNet
 from crnn.types import Features, Level, Seq
 
 MODELS: dict[str, Any] = {
@@ -46,6 +48,8 @@ MODELS: dict[str, Any] = {
     "rcnn_160": RCNN160,
     "nin": NIN,
     "grcnn": GRCNN,
+    "rcnn_scene": RCNNScene,
+    "unet": UNet,
     "lrcn": LRCN,
     "text_rcnn": TextRCNN,
     "deepconvlstm": DeepConvLSTM,

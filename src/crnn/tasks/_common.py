@@ -27,6 +27,8 @@ class Common:
     averages = False
     varies = True
     votes = False
+    explains = True
+    """Whether it can be said which moments of the input made an answer."""
     columns: tuple[str, ...] = ()
     """Columns of its CSV files, where an answer may have no row."""
     stratum: Callable[[Sample], Any] | None = None
@@ -56,7 +58,7 @@ class Common:
         """What was learned, in words for ``crnn show``."""
         return {}
 
-    def along(self, y: Any, steps: int, scale: float) -> np.ndarray:
+    def along(self, y: Any, steps: Any, scale: float) -> np.ndarray:
         """Labels of single steps; only tasks that are ``aligned`` are asked."""
         raise NotImplementedError
 

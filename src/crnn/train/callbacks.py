@@ -180,7 +180,7 @@ class Progress(Callback):
         now = time.perf_counter()
         self.steps_seconds += now - self.mark
         self.mark = now
-        self.samples += len(batch.batch) if batch.batch is not None else 0
+        self.samples += sum(map(len, batch.batches))
         self.steps += 1
         loss = float(module.epoch_loss) / self.steps
         self.bar.update(self.row, advance=1, said=f"loss {loss:.3f}")

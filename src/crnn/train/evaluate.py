@@ -141,7 +141,7 @@ def write_page(
     with the moments that made the answer."""
     task = predictor.task
     by_id = {s.id: (s, p) for s, p in zip(tested.samples, tested.predictions, strict=True)}
-    worst = iter(range(explained))
+    worst = iter(range(explained if task.explains else 0))
 
     def fragment(row: Any) -> str:
         sample, prediction = by_id[row["id"]]

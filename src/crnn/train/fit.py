@@ -53,10 +53,15 @@ class Run(lightning.LightningModule):
         self.left_out.update(dict.fromkeys(str(e) for e in loaded.left_out))
         if loaded.batch is None:
             return None
-        loss = self.bundle.task.loss(self.net, loaded.batch)
+        losses = [self.bundle.task.loss(self.net, batch) for batch in loaded.batches]
+        counts = [len(batch) for batch in loaded.batches]
+        loss = (
+            sum(loss * (n / sum(counts)) for loss, n in zip(losses, counts, strict=True)) if losses[1:] else losses[0]
+        )
         if not torch.isfinite(loss):
+            ids = [id for batch in loaded.batches for id in batch.ids]
             raise TrainingError(
-                f"the loss is {loss.item()} in epoch {self.current_epoch} at {', '.join(loaded.batch.ids[:16])}",
+                f"the loss is {loss.item()} in epoch {self.current_epoch} at {', '.join(ids[:16])}",
                 expected="a finite number",
                 do="Look at these files; if they are in order, halve train.learning_rate.",
             )
@@ -65,9 +70,9 @@ class Run(lightning.LightningModule):
 
     def validation_step(self, loaded: Loaded, _: int) -> None:
         self.left_out.update(dict.fromkeys(str(e) for e in loaded.left_out))
-        if loaded.batch is not None:
-            predictions = self.bundle.task.predict(self.net, loaded.batch)
-            self.predictions += map(in_source, predictions, loaded.batch.scales)
+        for batch in loaded.batches:
+            predictions = self.bundle.task.predict(self.net, batch)
+            self.predictions += map(in_source, predictions, batch.scales)
 
     def on_train_batch_start(self, *_: Any) -> None:
         torch.manual_seed(self.settings.seed * 1_000_003 + self.global_step)  # dropout depends on the step alone

@@ -80,6 +80,8 @@ class Asked:
     ahead: Ahead | None = None
     """How far to look, for tasks that ask for the future."""
     truths: bool = True
+    frames: int = 1
+    """How many frames of a film are seen for an answer to the last of them, where maps are the answer."""
     """Whether answers are wanted, to learn from or compare with; else what is yet to be answered."""
 
 

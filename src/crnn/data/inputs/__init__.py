@@ -17,6 +17,7 @@ from crnn.data.inputs.film import Film
 from crnn.data.inputs.frames import Frames
 from crnn.data.inputs.line import Line
 from crnn.data.inputs.picture import Picture
+from crnn.data.inputs.scene import Scene
 from crnn.data.inputs.sentence import Sentence
 from crnn.data.inputs.series import Series
 from crnn.data.inputs.sound import Sound
@@ -34,6 +35,7 @@ INPUTS: dict[str, Any] = {
     "sound": Sound,
     "film": Film,
     "frames": Frames,
+    "scene": Scene,
 }
 
 

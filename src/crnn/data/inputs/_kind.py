@@ -64,6 +64,10 @@ class Kind:
         """The same, and how many steps one unit of the source (a pixel, a second) became."""
         return self.decode(source), self.spec.rate or 1.0
 
+    def places(self, x: Any) -> Any:
+        """What labels can belong to in what ``decode`` gave: its steps, or height and width where space has places."""
+        return x.shape[self.time]
+
     def vary(self, x: Any, y: np.ndarray | None, augment: Any, rng: np.random.Generator) -> tuple[Any, Any]:
         """What ``decode`` gave, varied; ``y`` ``(time, ...)`` are labels of its steps and move with them."""
         if y is not None:

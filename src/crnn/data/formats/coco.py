@@ -1,0 +1,154 @@
+"""COCO annotations: a JSON file of pictures, categories and polygons, each picture in a folder beside it.
+
+Here the polygons become label maps: numbers of the categories in their order, 0 for what lies in none of them; where
+things overlap, the smaller one is seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from crnn.data.formats._files import SPLITS, Split, exists, inside, name_in, split_of, unreadable
+from crnn.data.label_maps import Legend, Polygons
+from crnn.errors import CrnnError, DataError
+from crnn.types import Sample
+
+WANTED = "COCO annotations (a .json file with images, annotations and categories)"
+ANSWERS = ("map",)
+GROUND = "background"
+HEAD = 4096  # bytes of a file in which one of its keys is looked for
+
+
+def recognise(path: Path) -> bool:
+    """Whether ``path`` is such a file, or a folder with one (also in its folder annotations)."""
+    return any(map(_is_coco, _files(path)))
+
+
+def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
+    """A sample for each picture; those without any polygon are all ground. What cannot be used goes to ``left_out``."""
+    root = path if path.is_dir() else path.parent
+    for file in filter(_is_coco, _files(path)):
+        values = _values(file)
+        number, legend = _categories(values, file)
+        drawn: dict[Any, list[tuple[float, int, tuple[float, ...]]]] = defaultdict(list)
+        broken: dict[Any, DataError] = {}
+        for annotation in values["annotations"]:
+            try:
+                drawn[annotation["image_id"]] += _polygons(annotation, number, file)
+            except DataError as error:
+                broken[annotation["image_id"]] = error
+        for picture in values["images"]:
+            try:
+                if picture["id"] in broken:
+                    raise broken[picture["id"]]
+                source = _find(str(picture["file_name"]), file, root)
+                parts = tuple((n, points) for _, n, points in sorted(drawn[picture["id"]], reverse=True))
+                size = int(picture["width"]), int(picture["height"])
+            except (KeyError, TypeError, ValueError):
+                given, do = f"has a picture {str(picture)[:60]!r}", "Write its id, file_name, width and height."
+                left_out.append(DataError(given, expected="a picture as COCO describes it", do=do, file=file))
+                continue
+            except DataError as error:
+                left_out.append(error)
+                continue
+            part = split_of(root, file) or _split_in(file) or split_of(root, source)
+            yield Sample(name_in(root, source), source, Polygons(file, size, parts, legend), split=part)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".json" else []
+    folders = [f for f in sorted(path.iterdir()) if f.is_dir() and f.name.lower() in ("annotations", *SPLITS)]
+    return [file for folder in (path, *folders) for file in sorted(folder.glob("*.json"))]
+
+
+def _is_coco(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(HEAD)
+            keys = (b'"images"', b'"annotations"', b'"categories"', b'"info"', b'"licenses"')
+            if not head.lstrip().startswith(b"{") or not any(key in head for key in keys):
+                return False
+        values = _values(file)
+    except (OSError, DataError):
+        return False
+    return all(isinstance(values.get(key), list) for key in ("images", "annotations", "categories"))
+
+
+def _values(file: Path) -> Mapping[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise unreadable(file, error) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"is not JSON ({error})", expected=WANTED, do="Export it again.", file=file) from error
+    if not isinstance(values, dict):
+        raise DataError("is not COCO", expected=WANTED, do="Export it again.", file=file)
+    return values
+
+
+def _categories(values: Mapping[str, Any], file: Path) -> tuple[dict[Any, int], Legend]:
+    """The number of each category, from 1 on, and their names behind that of the ground."""
+    try:
+        rows = sorted(values["categories"], key=lambda row: int(row["id"]))
+        names = (GROUND, *(str(row["name"]) for row in rows))
+        return {row["id"]: i for i, row in enumerate(rows, 1)}, Legend(names)
+    except (KeyError, TypeError, ValueError) as error:
+        given = "has categories without id or name"
+        raise DataError(given, expected="both for each", do="Export it again.", file=file) from error
+
+
+def _polygons(
+    annotation: Mapping[str, Any], number: Mapping[Any, int], file: Path
+) -> list[tuple[float, int, tuple[float, ...]]]:
+    """Area, label and points of each polygon of a thing. Raises ``DataError``."""
+    name = f"annotation {annotation.get('id', '?')} "
+    shape = annotation.get("segmentation")
+    if isinstance(shape, dict):
+        raise DataError(
+            f"{name}is drawn as run lengths (RLE)",
+            expected="polygons",
+            do="Export polygons, or write label maps as PNG.",
+            file=file,
+        )
+    if annotation.get("category_id") not in number:
+        given = f"{name}has the category {annotation.get('category_id')!r}"
+        raise DataError(given, expected="one of the categories", do="Correct it.", file=file)
+    found = []
+    for points in shape or ():
+        try:
+            numbers = tuple(float(p) for p in points)
+        except (TypeError, ValueError):
+            numbers = ()
+        if len(numbers) < 6 or len(numbers) % 2:
+            given = f"{name}has a polygon of {len(numbers)} numbers"
+            raise DataError(given, expected="x, y of three points or more", do="Correct it.", file=file)
+        xs, ys = numbers[::2], numbers[1::2]
+        area = abs(sum(xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(len(xs)))) / 2
+        found.append((area, number[annotation["category_id"]], numbers))
+    return found
+
+
+def _find(name: str, file: Path, root: Path) -> Path:
+    """The picture that is called ``name``, in one of the usual folders. Raises ``DataError``."""
+    folders = (file.parent, root, root / "images", file.parent.parent / "images", *(root / split for split in SPLITS))
+    stem = next((part for part in file.stem.split("_") if part.lower() in SPLITS or part[:-4].lower() in SPLITS), "")
+    for folder in (*folders, root / stem, root / "images" / stem, file.parent.parent / stem):
+        if folder.is_dir() and exists(path := inside(folder, name)):
+            return path
+    raise DataError(
+        f"names {name!r}, which is not there",
+        expected=f"a file in {file.parent} or in a folder images beside it",
+        do="Copy the picture there.",
+        file=file,
+    )
+
+
+def _split_in(file: Path) -> Split | None:
+    """The split in a name such as instances_train2017."""
+    parts = (part.rstrip("0123456789").lower() for part in file.stem.split("_"))
+    return next((SPLITS[part] for part in parts if part in SPLITS), None)

@@ -1,0 +1,124 @@
+"""Pictures with a label for each pixel: folders of pictures and of label maps of the same names.
+
+``images/a.jpg`` goes with ``labels/a.png`` (also masks, annotations, ...), ``train/a.png`` with ``trainannot/a.png``,
+and ``a.jpg`` with ``a_mask.png`` beside it. A file such as ``classes.txt`` in the folder names the labels, with their
+colours if the maps are drawn in colours. Of films, the frames that are seen for an answer become a clip that ends at
+its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from crnn.data.formats._asked import Asked
+from crnn.data.formats._files import is_picture, name_in, split_of, walk
+from crnn.data.inputs._film_files import frames_in
+from crnn.data.label_maps import Painted, find_legend
+from crnn.errors import CrnnError, DataError
+from crnn.types import Clip, Sample
+
+WANTED = "pictures and their label maps in two folders (images and labels, masks or annotations), named alike"
+ANSWERS = ("map",)
+IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "frames", "input", "inputs"})
+MAPS = frozenset(
+    (
+        *("labels", "label", "masks", "mask", "annotations", "annotation", "annot", "label_maps", "maps", "gt"),
+        *("segmentation", "segmentationclass", "segmentations", "ground_truth", "targets", "target"),
+    )
+)
+ENDS = ("annot", "_labels", "_masks", "_mask", "_label", "_annotations", "_gt", "_l", "_seg", "_p")
+"""What stands behind the name of a picture, or of its folder, in that of its map; the longest that fits counts."""
+Key = tuple[tuple[str, ...], str]
+
+
+def recognise(path: Path) -> bool:
+    """Whether ``path`` is a folder in which a picture has a label map."""
+    if not path.is_dir():
+        return False
+    pictures, maps = _sorted(path)
+    return not pictures.keys().isdisjoint(maps)
+
+
+def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
+    """A sample for each picture that has a label map."""
+    return read_for(path, left_out, Asked(answer="map"))
+
+
+def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
+    """The same; where several frames are asked for, of clips that end at the picture. What has no partner goes to
+    ``left_out``."""
+    pictures, maps = _sorted(path) if path.is_dir() else ({}, {})
+    legend = find_legend(path) if path.is_dir() else None
+    clips = _Clips(asked.frames)
+    for key, picture in pictures.items():
+        if key not in maps:
+            do = "Draw it, or take the picture away."
+            left_out.append(DataError("has no label map", expected="one of its name", do=do, file=picture))
+            continue
+        x = picture if asked.frames < 2 else clips.ending_at(picture)
+        yield Sample(name_in(path, picture), x, Painted(maps[key], legend), split=split_of(path, picture))
+    for key in sorted(maps.keys() - pictures.keys()):
+        do = "Copy the picture there, or take the map away."
+        left_out.append(DataError("has no picture", expected="one of its name", do=do, file=maps[key]))
+
+
+def _sorted(path: Path) -> tuple[dict[Key, Path], dict[Key, Path]]:
+    """Pictures and label maps, by what tells partners."""
+    files = [file for file in walk(path) if is_picture(file)]
+    parts = {file: tuple(part.lower() for part in file.relative_to(path).parts[:-1]) for file in files}
+    stems = {(file.parent, file.stem.lower()) for file in files}
+    named = any(IMAGES.intersection(folders) for folders in parts.values())
+    folders_there = {folder for folders in parts.values() for folder in folders}
+    pictures: dict[Key, Path] = {}
+    maps: dict[Key, Path] = {}
+    for file in files:
+        folders, stem = parts[file], file.stem.lower()
+        bare = _bare(stem)
+        short = tuple(_bare(folder) if _bare(folder) in folders_there else folder for folder in folders)
+        if MAPS.intersection(folders):
+            maps[tuple(f for f in folders if f not in MAPS), stem] = file
+            maps.setdefault((tuple(f for f in folders if f not in MAPS), bare), file)
+        elif short != folders:
+            maps[short, bare if (file.parent, stem) not in stems else stem] = file
+        elif bare != stem and (file.parent, bare) in stems:
+            maps[folders, bare] = file
+        elif not named or IMAGES.intersection(folders):
+            pictures[tuple(f for f in folders if f not in IMAGES), stem] = file
+    return pictures, _once(maps, pictures)
+
+
+def _once(maps: dict[Key, Path], pictures: dict[Key, Path]) -> dict[Key, Path]:
+    """Each map under one name, that of a picture if there is one."""
+    used = {file for key, file in maps.items() if key in pictures}
+    return {key: file for key, file in maps.items() if key in pictures or file not in used}
+
+
+def _bare(name: str) -> str:
+    """``name`` without what marks a map."""
+    ends = [end for end in ENDS if name.endswith(end) and len(name) > len(end)]
+    return name[: -len(max(ends, key=len))] if ends else name
+
+
+class _Clips:
+    """Frames of films: pictures of one folder whose names differ in their last number alone."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.known: dict[Path, Sequence[Path]] = {}
+
+    def ending_at(self, picture: Path) -> Clip:
+        """At most ``most`` frames, the last of them ``picture``."""
+        folder = picture.parent
+        if folder not in self.known:
+            self.known[folder] = frames_in(folder)
+        frames = self.known[folder]
+        last = first = frames.index(picture)
+        while first > max(0, last - self.most + 1) and _film(frames[first - 1]) == _film(picture):
+            first -= 1
+        return Clip(folder, first, last - first + 1)
+
+
+def _film(frame: Path) -> str:
+    return re.sub(r"\d+$", "", frame.stem)

@@ -1,0 +1,68 @@
+"""Label maps for people to look at: PNG files with their palette, overlays, and an HTML fragment beside the picture."""
+
+from __future__ import annotations
+
+import io
+from base64 import b64encode
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from crnn.data.label_maps import Colour
+from crnn.metrics.maps import IGNORED
+
+NOTE = (
+    "Beside each picture stand the truth, the answer, and what is wrong in the answer (red on what is right in grey; "
+    "what does not count is white)."
+)
+SHOWN = 480  # pixels to which the longer side is limited
+FIGURE = "display:inline-block;margin:0 .5rem .5rem 0;vertical-align:top"
+PICTURE = "display:block;max-width:100%;max-height:12rem;border-radius:.25rem;image-rendering:pixelated"
+CHIP = "display:inline-block;width:.8em;height:.8em;border-radius:.2em;background:rgb{colour};margin:0 .25em 0 .75em"
+WHITE, WRONG, RIGHT = (255, 255, 255), (229, 72, 77), (200, 200, 200)
+
+
+def png(numbers: np.ndarray, colours: Sequence[Colour], *, most: int = 0) -> bytes:
+    """Numbers of labels ``(height, width)`` as an index PNG of these colours; ``IGNORED`` is white. ``most`` limits the
+    longer side."""
+    picture = Image.fromarray(numbers)
+    if most and max(picture.size) > most:
+        share = most / max(picture.size)
+        size = max(1, round(picture.width * share)), max(1, round(picture.height * share))
+        picture = picture.resize(size, Image.Resampling.NEAREST)
+    picture.putpalette([v for colour in [*colours, *[WHITE] * (256 - len(colours))] for v in colour][:768])
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def overlay(picture: np.ndarray, numbers: np.ndarray, colours: Sequence[Colour]) -> Image.Image:
+    """A picture uint8 ``(height, width, channels)`` under its labels."""
+    table = np.array([*colours, *[WHITE] * (256 - len(colours))], np.float32)
+    below = np.broadcast_to(picture, (*picture.shape[:2], 3)).astype(np.float32)
+    return Image.fromarray(((below + table[numbers]) / 2).astype(np.uint8))
+
+
+def map_html(
+    truth: np.ndarray | None, answer: np.ndarray, names: Sequence[str], colours: Sequence[Colour], picture: str = ""
+) -> str:
+    """One HTML fragment: picture, truth, answer, errors, and which colour is what; every text in it is escaped."""
+    panels = [_panel("answer", png(answer, colours, most=SHOWN))]
+    seen = set(np.unique(answer).tolist())
+    if truth is not None:
+        seen |= set(np.unique(truth).tolist())
+        wrong = np.where(truth == IGNORED, 2, truth != answer).astype(np.uint8)
+        panels.insert(0, _panel("truth", png(truth, colours, most=SHOWN)))
+        panels.append(_panel("errors", png(wrong, [RIGHT, WRONG, WHITE], most=SHOWN)))
+    chips = "".join(
+        f'<span style="{CHIP.format(colour=tuple(colours[i]))}"></span>{escape(names[i])}'
+        for i in sorted(seen - {IGNORED})
+    )
+    return f'<div class="map">{picture}{"".join(panels)}<p style="margin:.2rem 0 0;opacity:.8">{chips}</p></div>'
+
+
+def _panel(name: str, data: bytes) -> str:
+    source = f"data:image/png;base64,{b64encode(data).decode()}"
+    return f'<div style="{FIGURE}"><img alt="{name}" title="{name}" style="{PICTURE}" src="{source}"></div>'

@@ -1,0 +1,88 @@
+"""Pictures of any size answered in tiles of one size that overlap, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from math import ceil
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+AT_ONCE = 8
+"""Tiles that the network sees at once."""
+Shares = Callable[[Tensor, Tensor], Tensor]
+"""Probabilities ``(tiles, labels, height, width)`` of tiles ``(tiles, frames, channels, height, width)`` and their
+lengths."""
+
+
+def starts(whole: int, tile: int, overlap: float) -> list[int]:
+    """Where tiles begin that cover ``whole`` pixels and overlap by ``overlap`` of a tile at least."""
+    if whole <= tile:
+        return [0]
+    most = max(1, int(tile * (1 - overlap)))
+    count = 1 + ceil((whole - tile) / most)
+    return [round(i * (whole - tile) / (count - 1)) for i in range(count)]
+
+
+def slopes(side: int, overlap: float) -> Tensor:
+    """How much each pixel of a side counts where tiles overlap: less towards the border, of which a tile knows less."""
+    ramp = max(1.0, side * overlap)
+    place = torch.arange(side) + 0.5
+    return (torch.minimum(place, side - place) / ramp).clamp(max=1.0)
+
+
+def label(
+    shares: Shares, x: Tensor, lengths: Tensor, *, tile: Sequence[int], overlap: float
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Labels and their probabilities ``(batch, rows, width)`` of pictures ``x`` ``(batch, frames, channels, height,
+    width)``, band for band from above: of what is done nothing is kept."""
+    batch, (height, width) = len(x), x.shape[-2:]
+    sides = tuple(min(whole, side) for whole, side in zip((height, width), tile, strict=True))
+    tops, lefts = (starts(whole, side, overlap) for whole, side in zip((height, width), sides, strict=True))
+    weights = [
+        slopes(side, overlap).to(x.device) if len(places) > 1 else torch.ones(side, device=x.device)
+        for side, places in zip(sides, (tops, lefts), strict=True)
+    ]
+    weight = weights[0][:, None] * weights[1]
+    band: Any = None
+    for top, following in zip(tops, (*tops[1:], height), strict=True):
+        jobs = list(product(range(batch), lefts))
+        for first in range(0, len(jobs), AT_ONCE):
+            some = jobs[first : first + AT_ONCE]
+            tiles = torch.stack([x[b, ..., top : top + sides[0], left : left + sides[1]] for b, left in some])
+            found = shares(tiles, lengths[[b for b, _ in some]]) * weight
+            if band is None:
+                band = found.new_zeros(batch, found.shape[1], sides[0], width)
+            for (b, left), one in zip(some, found, strict=True):
+                band[b, :, :, left : left + sides[1]] += one
+        done = following - top
+        best, labels = band[:, :, :done].max(1)
+        total = band[:, :, :done].sum(1).clamp(min=1e-12)
+        yield labels, best / total
+        band = torch.cat([band[:, :, done:], torch.zeros_like(band[:, :, :done])], dim=2)
+
+
+def seen_again(shares: Shares, *, flip: bool, scales: Sequence[float]) -> Shares:
+    """The mean of what is said of tiles at several sizes, and of their mirror images."""
+
+    def mean(tiles: Tensor, lengths: Tensor) -> Tensor:
+        found: list[Tensor] = []
+        size = tiles.shape[-2:]
+        for scale in scales or (1.0,):
+            seen = tiles if scale == 1 else _scaled(tiles, scale)
+            for mirrored in (False, True) if flip else (False,):
+                y = shares(seen.flip(-1) if mirrored else seen, lengths)
+                y = y.flip(-1) if mirrored else y
+                found.append(y if scale == 1 else F.interpolate(y, size=size, mode="bilinear", align_corners=False))
+        return torch.stack(found).mean(0) if len(found) > 1 else found[0]
+
+    return mean
+
+
+def _scaled(tiles: Tensor, scale: float) -> Tensor:
+    size = [max(1, round(side * scale)) for side in tiles.shape[-2:]]
+    y = F.interpolate(tiles.flatten(0, 1), size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+    return y.unflatten(0, tiles.shape[:2])
