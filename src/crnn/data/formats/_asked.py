@@ -11,7 +11,7 @@ from crnn.data.formats._files import PICTURES
 from crnn.errors import SettingsError
 from crnn.types import Sample
 
-Answer = Literal["text", "label", "numbers", "events", "future", "frames", "sentences"]
+Answer = Literal["text", "label", "numbers", "events", "future", "frames", "map", "sentences"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class Asked:
 
     answer: Answer = "text"
     """text: a line; label: a word; numbers: one or several; events: labels with start and stop; future: what comes;
-    frames: the next of a film; sentences: one or several that say what is there."""
+    frames: the next of a film; map: a label for each pixel; sentences: one or several that say what is there."""
     suffixes: frozenset[str] = PICTURES
     """Endings of the files that are sources."""
     columns: tuple[str, ...] = ()
@@ -79,9 +79,9 @@ class Asked:
     """How films are cut, where frames are the answer."""
     ahead: Ahead | None = None
     """How far to look, for tasks that ask for the future."""
-    truths: bool = True
     frames: int = 1
     """How many frames of a film are seen for an answer to the last of them, where maps are the answer."""
+    truths: bool = True
     """Whether answers are wanted, to learn from or compare with; else what is yet to be answered."""
 
 
