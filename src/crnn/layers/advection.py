@@ -51,7 +51,6 @@ def motion(frames: Tensor, *, reach: int = 6, window: int = 6) -> Tensor:
     return F.interpolate(flow, size=whole, mode="bilinear", align_corners=False)[..., :height, :width]
 
 
-@torch.no_grad()
 def extrapolate(frame: Tensor, flow: Tensor, steps: int) -> Tensor:
     """``(batch, steps, channels, height, width)``: ``frame`` ``(batch, channels, height, width)`` moved on along
     ``flow`` (see ``motion``); what comes in over the border is what stood there."""

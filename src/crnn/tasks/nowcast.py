@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,10 +13,9 @@ from crnn.config import Count, Strength, Whole
 from crnn.data.formats import Cutting
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
-from crnn.metrics.frames import Sums, named
-from crnn.tasks._common import Common
 from crnn.tasks._frames_head import Forecaster, Relative, Sees, Told
 from crnn.tasks._frames_loss import Loss, frames_loss, share_of_truth
+from crnn.tasks._frames_report import FramesReport
 from crnn.types import Batch, Prediction, Sample
 
 RAIN = (0.5, 1.0, 2.0, 5.0)  # mm/h
@@ -29,20 +28,10 @@ FIRST: Mapping[str, tuple[str, Any]] = {
     "csi": ("csi", max),
 }
 """The figure that chooses the bundle, by loss."""
-PERSISTENCE = "the last frame again"
+NOTE = "Above is what was seen, then what came, below it what was foretold."
 
 
-class Stretch(NamedTuple):
-    """What was seen and what came: the truth of a sample, as sources."""
-
-    past: Any
-    future: Any
-
-
-Pair = tuple[Stretch, Prediction]
-
-
-class Nowcast(Common):
+class Nowcast(FramesReport):
     """Frames in, frames out: a prediction's value is float32 ``(future, channels, height, width)`` in the unit of the
     data."""
 
@@ -217,78 +206,12 @@ class Nowcast(Common):
         frames = self.kind.physical((y.sigmoid() if self.odds else y).cpu().numpy())
         return [Prediction(id, x, 1.0) for id, x in zip(batch.ids, frames, strict=True)]
 
-    # figures
-
-    def truth(self, sample: Sample) -> Stretch | None:
-        return None if sample.y is None else Stretch(sample.x, sample.y)
-
-    def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
-        """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.frames``."""
-        return self._figures(self._sums(pairs), self._sums(pairs, PERSISTENCE))
-
-    def _figures(self, own: Sums, persistence: Sums) -> dict[str, float]:
-        figures = own.figures()
-        if self.thresholds:
-            gain = own.at_thresholds("csi") - persistence.at_thresholds("csi")
-            figures["csi_gain_min"] = float(np.nanmin(np.nan_to_num(gain)))
-        return figures
-
-    def _sums(self, pairs: Sequence[Pair], instead: str = "") -> Sums:
-        """What is added up of the predictions, or of what a baseline says ``instead``."""
-        sums = Sums(self.thresholds, probabilities=self.kind.scale == "unit")
-        if not self.kind.bounded:
-            sums.span = self._span(pairs)
-        for truth, prediction in pairs:
-            future = self.kind.decode(truth.future)
-            said = np.asarray(prediction.value) if not instead else self._instead(instead, truth, len(future))
-            scaled = (self.kind.finish(future), self.kind.finish(said[: len(future)])) if self.kind.bounded else None
-            sums.add(future, said[: len(future)], scaled=scaled)
-        return sums
-
-    def _span(self, pairs: Sequence[Pair]) -> float:
-        ends = [(x.min(), x.max()) for x in (self.kind.decode(truth.future) for truth, _ in pairs)]
-        return float(max(high for _, high in ends) - min(low for low, _ in ends)) or 1.0
-
-    def _instead(self, name: str, truth: Stretch, frames: int) -> np.ndarray:
-        return np.repeat(self.kind.decode(truth.past)[-1:], frames, axis=0)
-
-    def row(self, truth: Stretch, prediction: Prediction) -> dict[str, Any]:
-        """One line of a report; ``badness`` sorts it, worst first."""
-        sums = self._sums([(truth, prediction)])
-        figures = sums.figures()
-        return {"id": prediction.id, "mse": figures["mse_mean"], "badness": figures["mse_mean"]}
-
-    def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
-        rows = self._sums(pairs).by_frame()
-        return {"figures": named(self.thresholds), "tables": [("Frame by frame ahead", rows)]}
-
-    def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
-        """What needs no network: the last frame that was seen, again and again."""
-        truths = [(truth, Prediction("", None, 1.0)) for s in samples if (truth := self.truth(s)) is not None]
-        persistence = self._sums(truths, PERSISTENCE)
-        return {PERSISTENCE: persistence.figures()}
-
-    def diagnose(self, pairs: Sequence[Pair]) -> str | None:
-        """Why these answers of the validation part are no good, if the network has plainly learned nothing."""
-        return None
-
-    # what a person sees
-
-    def say(self, figures: Mapping[str, float]) -> str:
-        return "  ".join(f"{name.replace('_', ' ')} {figures[name]:.4g}" for name in self.figures)
-
-    def word(self, value: Any) -> str:
-        x = self.kind.decode(value.future) if isinstance(value, Stretch) else np.asarray(value)
-        return f"{len(x)} frames, mean {x.mean():.4g}, largest {x.max():.4g}"
-
-    def line(self, prediction: Prediction, *, top: int = 1) -> str:
-        return f"{prediction.id}\t{self.word(prediction.value)}"
-
-    def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
-        x = np.asarray(prediction.value)
-        means, largest = x.mean((1, 2, 3)).tolist(), x.max((1, 2, 3)).tolist()
-        return {"id": prediction.id, "mean": means, "largest": largest}
-
-    def show(self, prediction: Prediction, truth: Stretch | None, picture: str = "") -> str:
-        """An HTML fragment: picture, answer, truth."""
-        return f'<div class="answer">{picture}<p style="margin:0">{self.word(prediction.value)}</p></div>'
+    def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
+        """How much there is in all frames ahead, or in the one of number ``of`` (from 1): their mean on the network's
+        scale."""
+        y, _ = net(inputs, Told(self.ahead))
+        if of is None:
+            return y.mean((1, 2, 3, 4))
+        if not str(of).isdigit() or not 1 <= int(of) <= self.ahead:
+            raise SettingsError(f"the frame {of!r}", expected=f"a number from 1 to {self.ahead}", do="Name one.")
+        return y[:, int(of) - 1].mean((1, 2, 3))
