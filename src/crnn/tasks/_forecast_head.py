@@ -5,17 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from crnn.layers.padding import mask
-from crnn.layers.pool import TimeAttention, TimeLast, TimeMax, TimeMean
+from crnn.tasks._pooled import Pooling
 from crnn.types import Level, Seq
 
 Relative = Literal["last", "mean", "none"]
 Pool = Literal["both", "last", "mean", "max", "attention"]
 SMALL = 0.1
 """Of its usual size is the last layer at first: a fresh network says little more than what it is relative to."""
+
+
+class Pools(nn.Module):
+    """``Seq`` of ``(batch, time, channels, *space)`` to ``(batch, outputs)``: one pooling, or the last step and the
+    mean side by side."""
+
+    def __init__(self, level: Level, pool: Pool) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([Pooling(level, "last"), Pooling(level, "mean")] if pool == "both" else [])
+        if pool != "both":
+            self.parts.append(Pooling(level, pool))
+        self.outputs = level.channels * len(self.parts)
+
+    def forward(self, seq: Seq) -> Tensor:
+        return torch.cat([part(seq) for part in self.parts], 1)
+
+
+def highway(values: int, steps: int, start: np.ndarray | None) -> nn.Linear | None:
+    """A linear map of so many last ``values`` to ``steps``, which begins with the weights ``start`` ``(values, steps)``
+    or with zeros; none for 0 values."""
+    if not values:
+        return None
+    linear = nn.Linear(values, steps, bias=False)
+    with torch.no_grad():
+        linear.weight.copy_(torch.zeros(steps, values) if start is None else torch.from_numpy(start.T))
+    return linear
 
 
 class ForecastHead(nn.Module):
@@ -30,34 +57,27 @@ class ForecastHead(nn.Module):
 
     def __init__(
         self,
-        encoder: Any,
+        pools: Pools,
         targets: Sequence[int],
         *,
         steps: int,
         answers: int,
         relative: Relative,
-        highway: int,
-        pool: Pool,
+        highway: nn.Linear | None,
         dropout: float,
     ) -> None:
         super().__init__()
         self.targets, self.steps, self.answers, self.relative = list(targets), steps, answers, relative
-        level: Level = encoder.levels[-1]
-        self.pools = nn.ModuleList(_pool(name, level) for name in (("last", "mean") if pool == "both" else (pool,)))
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(len(self.pools) * level.channels, steps * len(targets) * answers)
+        self.pools, self.dropout = pools, nn.Dropout(dropout)
+        self.linear = nn.Linear(pools.outputs, steps * len(targets) * answers)
         with torch.no_grad():
             self.linear.weight.mul_(SMALL)
             self.linear.bias.zero_()
-        self.highway = nn.Linear(highway, steps, bias=False) if highway else None
-        if self.highway is not None:
-            nn.init.zeros_(self.highway.weight)
+        self.highway = highway
 
     def forward(self, features: Any, inputs: Seq | None = None) -> Tensor:
-        x, lengths = features.last
-        pooled = torch.cat([pool(x, lengths) for pool in self.pools], 1)
-        pooled = pooled.flatten(2).mean(2) if pooled.dim() > 2 else pooled
-        added = self.linear(self.dropout(pooled)).float().view(-1, self.steps, len(self.targets), self.answers)
+        added = self.linear(self.dropout(self.pools(features.last))).float()
+        added = added.view(-1, self.steps, len(self.targets), self.answers)
         if inputs is None:
             return added
         x, lengths = inputs.x[:, :, self.targets], inputs.lengths
@@ -75,12 +95,6 @@ class ForecastHead(nn.Module):
             return x[torch.arange(len(x), device=x.device), lengths - 1]
         inside = mask(lengths, x.shape[1])[:, :, None]
         return torch.where(inside, x, 0.0).sum(1) / lengths[:, None]
-
-
-def _pool(name: Literal["last", "mean", "max", "attention"], level: Level) -> nn.Module:
-    if name == "attention":
-        return TimeAttention(level.channels, size=min(128, level.channels))
-    return {"mean": TimeMean, "max": TimeMax, "last": TimeLast}[name]()
 
 
 def _last(x: Tensor, lengths: Tensor, count: int, base: Tensor) -> Tensor:

@@ -40,13 +40,7 @@ class Ridge:
         weights = []
         for i in range(seen.shape[2]):
             x, y = _less_last(seen[:, :, i], ahead[:, :, i], float(deviation[i]))
-            cut = max(1, int((1 - CHOSEN) * len(x)))
-            early, late = (x[:cut], y[:cut]), (x[cut:], y[cut:])
-            best = STRENGTHS[0]
-            if len(late[0]):
-                tried = {s: float(((late[0] @ w - late[1]) ** 2).mean()) for s, w in _solve(*early, STRENGTHS).items()}
-                best = min(tried, key=lambda s: tried[s])
-            weights.append(_solve(x, y, (best,))[best])
+            weights.append(_best(x, y))
         return cls(np.stack(weights).astype(np.float32), deviation)
 
     def __call__(self, seen: np.ndarray) -> np.ndarray:
@@ -58,12 +52,33 @@ class Ridge:
         return np.stack(columns, axis=2)
 
 
+def shared_map(seen: np.ndarray, ahead: np.ndarray, count: int, relative: str) -> np.ndarray:
+    """A linear map from the last ``count`` values of a column to its next, float32 ``(count, horizon)``, the same for
+    all columns, each in its deviations and less its last value, its mean in the window, or its mean in all: where a
+    highway begins."""
+    deviation = np.maximum(seen.std((0, 1)), 1e-12)
+    base = {"last": seen[:, -1:], "mean": seen.mean(1, keepdims=True)}.get(relative, seen.mean((0, 1), keepdims=True))
+    x, y = (((part - base) / deviation).astype(np.float64) for part in (seen[:, -count:], ahead))
+    return _best(*(part.transpose(0, 2, 1).reshape(-1, part.shape[1]) for part in (x, y))).astype(np.float32)
+
+
 def _less_last(seen: np.ndarray, ahead: np.ndarray | None, deviation: float) -> tuple[np.ndarray, np.ndarray]:
     """Inputs ``(n, window)`` and answers ``(n, horizon)``, less the last value, in deviations."""
     seen = seen.astype(np.float64)
     x = (seen - seen[:, -1:]) / deviation
     x[:, -1] = 1.0  # the last less itself is nothing: its place is the constant's
     return x, np.zeros(0) if ahead is None else (ahead - seen[:, -1:]) / deviation
+
+
+def _best(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Weights ``(inputs, answers)`` with the strength that does best on the last of the rows, fitted to all."""
+    cut = max(1, int((1 - CHOSEN) * len(x)))
+    early, late = (x[:cut], y[:cut]), (x[cut:], y[cut:])
+    best = STRENGTHS[0]
+    if len(late[0]):
+        tried = {s: float(((late[0] @ w - late[1]) ** 2).mean()) for s, w in _solve(*early, STRENGTHS).items()}
+        best = min(tried, key=lambda s: tried[s])
+    return _solve(x, y, (best,))[best]
 
 
 def _solve(x: np.ndarray, y: np.ndarray, strengths: Sequence[float]) -> dict[float, np.ndarray]:

@@ -61,3 +61,9 @@ def dates(id: str, lead: int, horizon: int, step: str) -> list[str]:
     if row := ROW.search(id):
         return [str(int(row[1]) + i) for i in ahead.tolist()]
     return [f"+{i}" for i in ahead.tolist()]
+
+
+def flat(y: Any) -> np.ndarray:
+    """``(steps,)`` or ``(steps, columns)`` as the latter."""
+    table = np.asarray(y, np.float32)
+    return table[:, None] if table.ndim == 1 else table

@@ -17,28 +17,18 @@ from crnn.data.formats import Ahead
 from crnn.data.timelines import Span
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
-from crnn.metrics import forecasts as metrics
 from crnn.tasks import _forecast_naive as naive
-from crnn.tasks._common import Common
-from crnn.tasks._forecast_head import ForecastHead, Pool, Relative
-from crnn.tasks._forecast_html import course_svg, step_svg
-from crnn.tasks._forecast_values import Course, Future, dates, point_of
-from crnn.types import Batch, Prediction, Sample, Seq
+from crnn.tasks._forecast_head import ForecastHead, Pool, Pools, Relative, highway
+from crnn.tasks._forecast_report import Pair, Reported, tables
+from crnn.tasks._forecast_steps import Steps
+from crnn.tasks._forecast_values import Course, Future, flat
+from crnn.types import Batch, Prediction, Sample
 
-Pair = tuple[Course, Prediction]
 LOSSES = {"absolute": F.l1_loss, "square": F.mse_loss, "smooth": F.smooth_l1_loss}
-NOTE = (
-    "The line is the truth, the dots are the forecast, the bands its quantiles; each sample is named after the last "
-    "step that was seen."
-)
-"""Explains the marks to the readers of a report."""
-SHARED = ("mae", "rmse", "mae_scaled", "mse_scaled", "mase", "rse", "corr")
-"""Figures in which baselines are compared."""
 ENOUGH = 50  # windows of the validation part from which on bands are corrected, by each step from ten times as many
-DRAWN = 4  # columns of a window that are drawn
 
 
-class Forecast(Common):
+class Forecast(Reported):
     """The next steps of a series. It knows its columns and step, how large they are, and what needs no network."""
 
     name = "forecast"
@@ -81,7 +71,8 @@ class Forecast(Common):
         relative: Relative = "last"
         """What the network answers by difference to: the last value or the mean of what it sees, or nothing."""
         highway: Whole = 24
-        """Last values that go through a linear map, the same for all columns, beside the network; 0 for none."""
+        """Last values that go through a linear map, the same for all columns, beside the network; it begins as a ridge
+        regression and is learned with the rest. 0 for none."""
         recursive: Whole = 0
         """Steps that the network foretells at a time, going on from its own answers until the horizon is full; 0
         foretells all at once."""
@@ -109,11 +100,7 @@ class Forecast(Common):
         self.season_error = np.zeros(len(targets))
         self.ridge: naive.Ridge | None = None
         self.correction: np.ndarray | None = None
-
-    @property
-    def best(self) -> tuple[str, Any]:
-        """What the loss is, in deviations of each column."""
-        return ("mse_scaled" if self.settings.loss == "square" else "mae_scaled"), min
+        self.start: np.ndarray | None = None  # of the highway, in training
 
     @classmethod
     def asks(cls, settings: Settings) -> dict[str, Any]:
@@ -143,15 +130,17 @@ class Forecast(Common):
             )
             task = cls(settings, line.targets, channels=len(line.names), shifted=line.shifted)
         else:
-            x, y = _flat(first), _flat(known[0].y)
+            x, y = flat(first), flat(known[0].y)
             settings = replace(settings, window=len(x), horizon=len(y), season=settings.season or 1)
             task = cls(settings, range(y.shape[1]), channels=x.shape[1])
-        courses = [Course(s.x, task.targets, _flat(s.y)) for s in known]
+        courses = [Course(s.x, task.targets, flat(s.y)) for s in known]
         some = [courses[i] for i in naive.some(len(courses), settings.window * len(task.targets))]
         seen, ahead = np.stack([c.seen for c in some]), np.stack([c.ahead for c in some])
-        before = task._naive(seen).get("last season", naive.last_value(seen, settings.horizon))
+        before = task.without_network(seen).get("last season", naive.last_value(seen, settings.horizon))
         task.season_error = abs(before - ahead).mean((0, 1)).astype(np.float64)
         task.ridge = naive.Ridge.fit(seen, ahead)
+        if settings.highway:
+            task.start = naive.shared_map(seen, ahead[:, : task.steps], task.highway, settings.relative)
         return task
 
     @classmethod
@@ -203,7 +192,7 @@ class Forecast(Common):
         quantiles = self.settings.quantiles
         if len(pairs) < ENOUGH or not quantiles:
             return self
-        truths, _, bands = _tables(pairs)
+        truths, _, bands = tables(pairs)
         assert bands is not None
         off = (truths[..., None] - bands) / self.deviation[:, None]
         if len(pairs) < 10 * ENOUGH:
@@ -219,7 +208,7 @@ class Forecast(Common):
     def problem(self, sample: Sample, steps: int | None = None) -> DataError | None:
         """Why ``sample`` cannot be learned from: no future, or one of another shape."""
         shape = (self.settings.horizon, len(self.targets))
-        given = None if sample.y is None else _flat(sample.y)
+        given = None if sample.y is None else flat(sample.y)
         if given is None or given.shape != shape or not np.isfinite(given).all():
             said = "has no future" if given is None else f"has a future of the shape {given.shape}, or with gaps"
             expected = f"finite numbers, {shape[0]} steps of {shape[1]} columns"
@@ -237,23 +226,31 @@ class Forecast(Common):
         """``y`` float32 ``(horizon, targets)`` in deviations from the mean of the training part."""
         if sample.y is None:
             return sample
-        return replace(sample, y=((_flat(sample.y) - self.mean) / self.deviation).astype(np.float32))
+        return replace(sample, y=((flat(sample.y) - self.mean) / self.deviation).astype(np.float32))
 
     @property
     def steps(self) -> int:
         """Steps that the network foretells at a time."""
         return self.settings.recursive or self.settings.horizon
 
+    @property
+    def _steps(self) -> Steps:
+        return Steps(self.settings.horizon, self.steps, self.channels, self.shifted, self.targets)
+
+    @property
+    def highway(self) -> int:
+        """Last values that go through it: no more than are seen."""
+        return min(self.settings.highway, self.settings.window)
+
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
         s = self.settings
         return ForecastHead(
-            encoder,
+            Pools(encoder.levels[-1], s.pool),
             self.targets,
             steps=self.steps,
             answers=1 + len(s.quantiles),
             relative=s.relative,
-            highway=min(s.highway, s.window),
-            pool=s.pool,
+            highway=highway(self.highway, self.steps, self.start),
             dropout=s.dropout,
         )
 
@@ -266,7 +263,7 @@ class Forecast(Common):
 
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
         """Of the forecast, and the mean pinball loss of the bands, in deviations of the training part."""
-        inputs = self._view(batch.inputs, 0)
+        inputs = self._steps.seen(batch.inputs)
         answers, truth = net(inputs, inputs), batch.targets.x[:, : self.steps]
         loss = LOSSES[self.settings.loss](answers[..., 0], truth)
         if self.settings.quantiles:
@@ -277,7 +274,7 @@ class Forecast(Common):
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
         """A ``Future`` for each sample, in the units of the data; its score is 1, for the bands say how sure it is."""
-        answers = self._answers(net, batch.inputs).float().cpu().numpy()
+        answers = self._steps.answers(net, batch.inputs).float().cpu().numpy()
         bands = np.sort(answers[..., 1:], axis=-1)
         if self.correction is not None:
             bands = np.sort(bands + self.correction, axis=-1)
@@ -285,43 +282,6 @@ class Forecast(Common):
         bands = bands * self.deviation[:, None] + self.mean[:, None]
         futures = map(Future, point.astype(np.float32), bands.astype(np.float32))
         return [Prediction(id, future, 1.0) for id, future in zip(batch.ids, futures, strict=True)]
-
-    def _answers(self, net: Any, inputs: Seq) -> Tensor:
-        """``(batch, horizon, targets, 1 + quantiles)`` in deviations, all at once or step by step."""
-        if not self.settings.recursive:
-            return net(inputs, inputs)
-        rows = inputs.lengths.unique()
-        if len(rows) > 1:  # windows end in different places: those of one length at a time
-            answers = inputs.x.new_zeros(())
-            for length in rows.tolist():
-                own = inputs.lengths == length
-                part = self._answers(net, Seq(inputs.x[own, :length], inputs.lengths[own]))
-                answers = part.new_zeros(len(inputs.x), *part.shape[1:]) if answers.dim() == 0 else answers
-                answers[own] = part
-            return answers
-        x, lengths = inputs.x[:, : int(rows)], inputs.lengths
-        own, ahead = x[..., : self.channels - self.shifted], x[..., self.channels - self.shifted :]
-        order = torch.tensor(self.targets, device=x.device).argsort()
-        parts: list[Tensor] = []
-        for advance in range(0, self.settings.horizon, self.steps):
-            seen = self._view(Seq(torch.cat([own, ahead], 2), lengths), advance)
-            parts.append(net(seen, seen))
-            own = torch.cat([own, parts[-1][..., 0][:, :, order].to(own)], 1)[:, self.steps :]
-        return torch.cat(parts, 1)
-
-    def _view(self, inputs: Seq, advance: int) -> Seq:
-        """What the network sees when it has foretold ``advance`` steps. Channels that run ahead say what will be at the
-        end of the horizon; a network that goes step by step is to see them so many steps late that they say what will
-        be at the end of its own steps, and nothing where that is not known."""
-        late = self.settings.horizon - self.steps
-        if not late or not self.shifted:
-            return inputs
-        x, steps = inputs.x, inputs.x.shape[1]
-        ahead = x[..., self.channels - self.shifted :]
-        moved = torch.zeros_like(ahead)
-        if steps > late:
-            moved[:, late:] = ahead[:, advance : advance + steps - late]
-        return Seq(torch.cat([x[..., : self.channels - self.shifted], moved], 2), inputs.lengths)
 
     def vote(self, answers: Sequence[Prediction]) -> Prediction:
         """The mean of each number and of each band."""
@@ -334,165 +294,5 @@ class Forecast(Common):
             expected = f"one of {', '.join(self.names)}"
             raise SettingsError(f"the column {of!r}", expected=expected, do="Name it so.")
         i = 0 if of is None else self.names.index(str(of))
-        seen = self._view(inputs, 0)
+        seen = self._steps.seen(inputs)
         return net(seen, seen)[:, :, i, 0].mean(1) * float(self.deviation[i]) + float(self.mean[i])
-
-    # figures
-
-    def truth(self, sample: Sample) -> Course | None:
-        return None if sample.y is None else Course(sample.x, self.targets, _flat(sample.y))
-
-    def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
-        """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.forecasts.score``."""
-        truths, answers, bands = _tables(pairs)
-        s, count = self.settings, len(pairs)
-        block = max(s.horizon, min(s.window + s.horizon, count // 20), 1)
-        found = metrics.score(
-            truths,
-            answers,
-            deviation=self.deviation,
-            naive=self.season_error,
-            bands=bands,
-            quantiles=s.quantiles,
-            blocks=[i // block for i in range(count)] if count > 2 * block else None,
-        )
-        if len(self.names) > 1:
-            away = abs(answers - truths).mean((0, 1))
-            found |= {f"mae_{name}": float(value) for name, value in zip(self.names, away, strict=True)}
-        return found
-
-    def row(self, truth: Course, prediction: Prediction) -> dict[str, Any]:
-        """One line of a report; ``badness`` sorts it, worst first."""
-        away = abs(point_of(prediction.value, truth.ahead) - truth.ahead)
-        return {"id": prediction.id, "error": float(away.mean()), "badness": float((away / self.deviation).mean())}
-
-    def _naive(self, seen: np.ndarray) -> dict[str, np.ndarray]:
-        """What needs no network: answers ``(n, horizon, targets)`` by name."""
-        s = self.settings
-        found = {"last value": naive.last_value(seen, s.horizon)}
-        if 1 < s.season <= seen.shape[1]:
-            found["last season"] = naive.last_season(seen, s.horizon, season=s.season, lead=s.lead)
-        if self.ridge is not None and self.ridge.weights.shape[1] == seen.shape[1]:
-            found["linear map"] = self.ridge(seen)
-        return found
-
-    def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
-        truths, answers, _ = _tables(pairs)
-        own = {f"mae_{n}": (f"Mean error of {_column(n)}", "In its own unit.", "") for n in self.names}
-        found: dict[str, Any] = {"figures": metrics.FIGURES | own, "note": NOTE}
-        if self.settings.horizon > 1:
-            others = self._naive(np.stack([truth.seen for truth, _ in pairs]))
-            lines = {
-                name: (abs(values - truths) / self.deviation).mean((0, 2))
-                for name, values in {"this network": answers, **others}.items()
-            }
-            found["charts"] = [("Mean error by step, in deviations", step_svg(lines, self.settings.lead))]
-        if len(self.names) > 1:
-            away = abs(answers - truths)
-            rows = [
-                {
-                    "column": name,
-                    "mean error": f"{away[..., i].mean():.4g}",
-                    "scaled": f"{away[..., i].mean() / self.deviation[i]:.4f}",
-                    "square, scaled": f"{(away[..., i] ** 2).mean() / self.deviation[i] ** 2:.4f}",
-                }
-                for i, name in enumerate(self.names)
-            ]
-            found["tables"] = [("Columns", rows)]
-        return found
-
-    def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
-        """The last value, that of a season before, and a linear map of the window (a ridge regression)."""
-        courses = [truth for truth in map(self.truth, samples) if truth is not None]
-        found = {}
-        for name, answers in self._naive(np.stack([course.seen for course in courses])).items():
-            pairs = [(c, Prediction("", a, 1.0)) for c, a in zip(courses, answers, strict=True)]
-            figures = self.score(pairs)
-            found[name] = {key: figures[key] for key in SHARED if key in figures}
-        return found
-
-    def diagnose(self, pairs: Sequence[Pair]) -> str | None:
-        """Why these answers of the validation part are no good, if they are not numbers."""
-        _, answers, _ = _tables(pairs)
-        if not np.isfinite(answers).all():
-            return "the network says what is no number: the learning rate may be too high"
-        return None
-
-    # what a person sees
-
-    def say(self, figures: Mapping[str, float]) -> str:
-        more = f"  MASE {figures['mase']:.3f}" if "mase" in figures else ""
-        return f"mean error {figures['mae']:.4g}  scaled {figures['mae_scaled']:.4f}{more}"
-
-    def word(self, value: Any) -> str:
-        """The first column, in a few numbers."""
-        table = value.ahead if isinstance(value, Course) else value.point
-        numbers = [f"{number:.4g}" for number in table[:, 0].tolist()]
-        return " ".join(numbers if len(numbers) <= 8 else [*numbers[:6], "...", numbers[-1]])
-
-    def line(self, prediction: Prediction, *, top: int = 1) -> str:
-        when = dates(prediction.id, self.settings.lead, self.settings.horizon, self.settings.step)
-        return f"{prediction.id}\t{self.names[0]} from {when[0]} to {when[-1]}: {self.word(prediction.value)}"
-
-    def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
-        s, value = self.settings, prediction.value
-        columns = {}
-        for i, name in enumerate(self.names):
-            bands = {f"{share:g}": value.bands[:, i, k].tolist() for k, share in enumerate(s.quantiles)}
-            columns[name] = {"forecast": value.point[:, i].tolist(), **bands}
-        when = dates(prediction.id, s.lead, s.horizon, s.step)
-        return {"id": prediction.id, "date": when, "columns": columns}
-
-    def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
-        """A row for each step: its date, and each column with its quantiles."""
-        whole = self.plain(prediction)
-        cells = {
-            name if key == "forecast" else f"{name} {key}": numbers
-            for name, column in whole["columns"].items()
-            for key, numbers in column.items()
-        }
-        return [
-            {"id": whole["id"], "date": when, **{name: f"{numbers[i]:.6g}" for name, numbers in cells.items()}}
-            for i, when in enumerate(whole["date"])
-        ]
-
-    def show(self, prediction: Prediction, truth: Course | None, picture: str = "") -> str:
-        """An HTML fragment: what was seen, what came, and what was foretold, of each column that is most off."""
-        value = prediction.value
-        order = list(range(len(self.names)))
-        if truth is not None:
-            away = abs(value.point - truth.ahead).mean(0) / self.deviation
-            order = np.argsort(-away).tolist()
-        when = dates(prediction.id, self.settings.lead, self.settings.horizon, self.settings.step)
-        plots = [
-            course_svg(
-                self.names[i],
-                None if truth is None else truth.seen[:, i],
-                None if truth is None else truth.ahead[:, i],
-                value.point[:, i],
-                value.bands[:, i],
-                lead=self.settings.lead,
-                ends=(when[0], when[-1]),
-            )
-            for i in order[:DRAWN]
-        ]
-        return f'<div class="answer">{picture}{"".join(plots)}</div>'
-
-
-def _column(name: str) -> str:
-    """A column for people, also one that has a number for a name."""
-    return f"column {name}" if name.isdigit() else name
-
-
-def _flat(y: Any) -> np.ndarray:
-    """``(steps,)`` or ``(steps, columns)`` as the latter."""
-    table = np.asarray(y, np.float32)
-    return table[:, None] if table.ndim == 1 else table
-
-
-def _tables(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Truths, answers and bands, ``(windows, horizon, targets)`` each, bands with another axis."""
-    truths = np.stack([truth.ahead for truth, _ in pairs])
-    answers = np.stack([point_of(p.value, truth.ahead) for truth, p in pairs])
-    given = all(isinstance(p.value, Future) for _, p in pairs) and pairs[0][1].value.bands.shape[-1]
-    return truths, answers, np.stack([p.value.bands for _, p in pairs]) if given else None
