@@ -34,7 +34,10 @@ ROWS = (
 ``deploy`` lies under ``train``."""
 SIDES = ("models", "tasks", "data/formats", "data/inputs")
 """Folders of entries that do not import each other: what they share begins with ``_``."""
-LATE = ("lxml", "pyarrow", "bidi", "soundfile", "soxr", "av", "tensorboard", "matplotlib", "onnx", "onnxruntime")
+LATE = (
+    *("lxml", "pyarrow", "bidi", "soundfile", "soxr", "av", "tensorboard", "matplotlib", "onnx", "onnxruntime"),
+    "tokenizers",
+)
 """Libraries of the extras."""
 MOST_LINES, MOST_PARAMETERS = 300, 8
 

@@ -117,8 +117,10 @@ class ReadSettings:
     """How texts are found."""
 
     beam: Whole | None = None
-    """Prefixes that beam search keeps; 0 takes the best path. By default as the bundle says, and 30 with --lm,
-    --lexicon, --hot."""
+    """Prefixes (of what is said: sentences) that beam search keeps; 0 takes the best path. By default as the bundle
+    says, and 30 with --lm, --lexicon, --hot."""
+    temperature: Strength | None = None
+    """Above 0, sentences that are said are drawn at random, the bolder the higher."""
     lm: str | None = None
     """Language model of letters or words (ARPA, also .gz) beside the network, in the place of the bundle's."""
     lm_weight: Strength | None = None

@@ -102,14 +102,19 @@ def _given(options: Any) -> dict[str, Any]:
 
 
 def read_as_told(predictor: Any, options: Any, *, best: int = 1) -> None:
-    """Let ``predictor`` find texts as the ``ReadOptions`` say, and tell the ``best``, if it reads texts."""
+    """Let ``predictor`` find texts as the ``ReadOptions`` say, and tell the ``best``, if it reads or says texts."""
     given, task = _given(options), predictor.task
-    if not given and (best == 1 or not hasattr(task, "with_reading")):
+    reads, says = hasattr(task, "with_reading"), hasattr(task, "with_search")
+    if not given and (best == 1 or not (reads or says)):
         return
-    if not hasattr(task, "with_reading"):
-        name = next(iter(given)).replace("_", "-")
+    own = {"beam", "temperature"} if says else {f.name for f in dataclasses.fields(ReadSettings)} - {"temperature"}
+    if strange := [name for name in given if (not reads and not says) or name not in own]:
+        name = strange[0].replace("_", "-")
         raise SettingsError(f"--{name} is given", expected=f"no such option for {task.name}", do="Leave it out.")
     for voter in predictor.voters:
+        if says:
+            voter.bundle.task = voter.task = voter.task.with_search(**given, best=best)
+            continue
         reading = reading_of(voter.task, given)
         if best > 1:  # which only a search finds
             reading = dataclasses.replace(reading, best=best, beam=reading.beam or max(BEAM, best))

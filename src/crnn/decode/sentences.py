@@ -75,8 +75,9 @@ def search(
             break
         word, seen = chosen.flatten(), seen._replace(state=said.state).rows(rows)
     order = torch.argsort(total / length.clamp(min=1) ** normalise, dim=1, descending=True, stable=True)
-    found = [[_sentence(words[i, j], scores[i, j], weights, i, j) for j in order[i].tolist()] for i in range(batch)]
-    return [[s for s in row if np.isfinite(s.mean)] for row in found]
+    there = torch.isfinite(total)  # where there are fewer sentences than the beam is wide
+    rows_of = [[j for j in order[i].tolist() if there[i, j]] for i in range(batch)]
+    return [[_sentence(words[i, j], scores[i, j], weights, i, j) for j in row] for i, row in enumerate(rows_of)]
 
 
 def draw(

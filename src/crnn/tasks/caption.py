@@ -123,7 +123,8 @@ class Caption(Answers):
     def with_search(self, *, beam: int | None = None, temperature: float | None = None, best: int = 1) -> Caption:
         """The task with another search, that gives the ``best`` sentences."""
         s = self.settings
-        beam, temperature = beam or s.beam, s.temperature if temperature is None else temperature
+        beam = s.beam if beam is None else max(1, beam)
+        temperature = s.temperature if temperature is None else temperature
         found = replace(s, beam=max(beam, best) if not temperature else beam, temperature=temperature)
         return Caption(found, self.vocabulary, self.known, top=best)
 

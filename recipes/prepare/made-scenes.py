@@ -1,0 +1,117 @@
+"""Drawn scenes of two to four coloured shapes and the sentence of each, for recipes/caption-scenes.toml.
+
+    python recipes/prepare/made-scenes.py scenes
+
+Shapes stand in the cells of a grid of 3 x 3 and are named row by row, each with where the next one is: "A red circle is
+left of a blue square, which is above a green star." Of the 24 combinations of colour and shape six are never shown in
+``seen.jsonl`` (train, valid, test); in each scene of ``unseen.jsonl`` (test) there is at least one of these. Written
+are pictures of 64 x 64 and tables of image, caption, split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+SIDE, CELLS, TWICE = 64, 3, 4  # pixels, cells of a side, how much larger it is drawn
+COLOURS = {
+    "red": (205, 45, 40),
+    "green": (45, 150, 60),
+    "blue": (45, 75, 205),
+    "yellow": (235, 205, 40),
+    "purple": (135, 50, 160),
+    "white": (245, 245, 245),
+}
+SHAPES = ("circle", "square", "triangle", "star")
+HELD_OUT = {
+    *(("red", "square"), ("green", "star"), ("blue", "circle"), ("yellow", "triangle"), ("purple", "square")),
+    ("white", "star"),
+}
+COUNTS = {"train": 6000, "valid": 300, "test": 1000}
+UNSEEN = 1000
+Thing = tuple[str, str, int, int]
+"""Colour, shape, row, column."""
+
+
+def things(rng: np.random.Generator, unseen: bool) -> list[Thing]:
+    """Two to four shapes in cells of their own, row by row; with ``unseen`` one of a combination that is held out, at
+    least."""
+    pairs = [(colour, shape) for colour in COLOURS for shape in SHAPES]
+    allowed = [pair for pair in pairs if pair not in HELD_OUT]
+    count = int(rng.integers(2, 5))
+    chosen = [(pairs if unseen else allowed)[i] for i in rng.integers(0, 24 if unseen else 18, count)]
+    if unseen and not HELD_OUT & set(chosen):
+        chosen[int(rng.integers(count))] = sorted(HELD_OUT)[int(rng.integers(len(HELD_OUT)))]
+    cells = sorted(rng.choice(CELLS * CELLS, count, replace=False).tolist())
+    return [(*pair, cell // CELLS, cell % CELLS) for pair, cell in zip(chosen, cells, strict=True)]
+
+
+def relation(one: Thing, other: Thing) -> str:
+    """Where ``one`` is, seen from the ``other`` that is named after it."""
+    down, right = other[2] - one[2], other[3] - one[3]
+    if not down:
+        return "left of"
+    return "above" if not right else "above and left of" if right > 0 else "above and right of"
+
+
+def sentence(found: list[Thing]) -> str:
+    """What is said of a scene."""
+    said = [f"A {found[0][0]} {found[0][1]}"]
+    for i, (one, other) in enumerate(pairwise(found)):
+        said.append(f"{' is' if not i else ', which is'} {relation(one, other)} a {other[0]} {other[1]}")
+    return "".join(said) + "."
+
+
+def draw(found: list[Thing], rng: np.random.Generator) -> Image.Image:
+    """The scene, shapes of several sizes and a little off their cells' middles, on a grey of its own."""
+    ground = int(rng.integers(90, 130))
+    picture = Image.new("RGB", (SIDE * TWICE, SIDE * TWICE), (ground,) * 3)
+    pen = ImageDraw.Draw(picture)
+    cell = SIDE / CELLS
+    for colour, shape, row, column in found:
+        size = rng.uniform(6.0, 9.0)
+        x, y = (cell * (place + 0.5) + rng.uniform(-1.5, 1.5) for place in (column, row))
+        shade = tuple(int(np.clip(value + rng.integers(-15, 16), 0, 255)) for value in COLOURS[colour])
+        box = [TWICE * value for value in (x - size, y - size, x + size, y + size)]
+        if shape == "circle":
+            pen.ellipse(box, fill=shade)
+        elif shape == "square":
+            pen.rectangle(box, fill=shade)
+        else:
+            points = 3 if shape == "triangle" else 10
+            turns = -np.pi / 2 + 2 * np.pi * np.arange(points) / points
+            reach = np.where(np.arange(points) % 2, 0.45, 1.0) if shape == "star" else np.ones(points)
+            corners = np.stack([x + size * 1.1 * reach * np.cos(turns), y + size * 1.1 * reach * np.sin(turns)], 1)
+            pen.polygon([(TWICE * a, TWICE * b) for a, b in corners.tolist()], fill=shade)
+    small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
+    noisy = small + rng.normal(0, 3, small.shape)
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+
+
+def prepare(target: Path, scale: float) -> None:
+    """Draw all scenes and write both tables; ``scale`` is how many of each part, against ``COUNTS``."""
+    (target / "images").mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for table, parts in (("seen", COUNTS), ("unseen", {"test": UNSEEN})):
+        with (target / f"{table}.jsonl").open("w", encoding="utf-8") as file:
+            for split, count in parts.items():
+                for number in range(round(scale * count)):
+                    found = things(rng, table == "unseen")
+                    name = f"images/{table}-{split}-{number:04}.png"
+                    draw(found, rng).save(target / name)
+                    row = {"image": name, "caption": sentence(found), "split": split}
+                    file.write(json.dumps(row) + "\n")
+        print(f"{table}: {sum(round(scale * count) for count in parts.values())} scenes")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("target", type=Path, help="folder to write")
+    parser.add_argument("--scale", type=float, default=1.0, help="how many scenes, against 6000 to learn from")
+    given = parser.parse_args()
+    prepare(given.target, given.scale)
