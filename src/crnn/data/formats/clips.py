@@ -63,7 +63,8 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
     of each film. Films that are too short or damaged, and holes in time, go to ``left_out``."""
     cutting = asked.cutting or Cutting(past=10, future=10)
     films: list[Film] = []
-    for source in [path] if path.is_file() else _sources(path):
+    sources = [path] if path.is_file() else _sources(path)
+    for source in sources:
         try:
             root = root_of(path)
             name = path.name if source == path else name_in(root, source)
@@ -76,7 +77,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
             yield Sample(film.name, film.part(film.steps - count, count))
             continue
         try:
-            yield from _cut(film, cutting, left_out, alone=len(films) == 1)
+            yield from _cut(film, cutting, left_out, alone=len(films) == len(sources) == 1)
         except CrnnError as error:
             left_out.append(error)
 
@@ -135,9 +136,16 @@ def _cut(film: Film, cutting: Cutting, left_out: list[CrnnError], *, alone: bool
     whole = film.split is not None or not alone
     steps, shares = (film.steps, cutting.shares) if whole else _parts(film, cutting)
     only: Split | None = film.split or ("train" if whole else None)
-    for start, split in cut(steps, shares, window=past, horizon=future, every=cutting.every, only=only):
-        if ((broken > start) & (broken < start + past + future)).any():
-            continue
+    starts = [
+        (start, split)
+        for start, split in cut(steps, shares, window=past, horizon=future, every=cutting.every, only=only)
+        if not ((broken > start) & (broken < start + past + future)).any()
+    ]
+    if not starts:
+        given = f"has {film.steps} frames, but in none of its parts {future} that follow on {past} without a hole"
+        do = "Give a longer film, or set task.past, task.future and task.shares."
+        raise DataError(given, expected="at least one sample", do=do, file=film.name)
+    for start, split in starts:
         name = film.name if film.steps == past + future else f"{film.name}:{_say(film, start + past - 1)}"
         x, y = film.part(start, past), film.part(start + past, future)
         yield Sample(name, x, y, film.name if whole else None, film.split if whole else split)
