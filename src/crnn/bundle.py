@@ -128,7 +128,8 @@ def build(
             expected=f"one view for {task.name}, whose answers cannot be averaged",
             do="Leave input.views out.",
         )
-    network = model(kind.spec, settings)
+    answers = getattr(model, "answers", False)
+    network = model(kind.spec, settings, outputs=task.outputs) if answers else model(kind.spec, settings)
     net = channels_last(Net(network, task.head(network)))
     return Bundle(net, task, kind, {"name": model_name, **as_dict(settings)}, dict(card or {}))
 

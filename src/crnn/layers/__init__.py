@@ -31,7 +31,7 @@ from crnn.layers.norm import BatchNorm
 from crnn.layers.padding import at_least, mask, out_length, reverse, zero_padding
 from crnn.layers.pool import TimeAttention, TimeLast, TimeMax, TimeMean
 from crnn.layers.pyramid import Pyramid, PyramidLayer
-from crnn.layers.rcl import RCL, GatedRCL, LocalNorm, SharedNorm, SkiplessRCL, StepNorm, WideConv
+from crnn.layers.rcl import RCL, GatedRCL, LocalNorm, SharedNorm, SkiplessRCL, StepNorm, TiedRCL, WideConv
 from crnn.layers.recurrent import Recurrent
 from crnn.layers.regular import RecurrentDropout, Zoneout
 from crnn.layers.renet import Patches, ReNet
@@ -88,6 +88,7 @@ __all__ = [
     "SkiplessRCL",
     "StepNorm",
     "SumFusion",
+    "TiedRCL",
     "TimeAttention",
     "TimeDropout",
     "TimeLast",

@@ -188,6 +188,35 @@ class SkiplessRCL(RCL):
         return self.of_state(x)
 
 
+class TiedRCL(_Unfolded):
+    """Recurrent convolutional layer of one kernel for input and state, over as many channels as it has (Alom et al.
+    2018, arXiv 1802.06955): ``x(0) = relu(g(w * u + b))``, ``x(t) = relu(g(w * (u + x(t - 1)) + b))`` up to
+    ``t = steps``. All else as in ``RCL``."""
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        kernel_size: Size = 3,
+        steps: int = 2,
+        norm: Norm | None = SharedNorm,
+        bias: bool = True,
+        recompute: bool = False,
+    ) -> None:
+        kernel, _ = _kernels(kernel_size, None)
+        super().__init__(size, len(kernel), steps=steps, recompute=recompute)
+        self.conv = _conv(size, size, kernel, bias=bias)
+        self.norm = norm(size, steps) if norm is not None else None
+
+    def unfold(self, u: Tensor, inside: Tensor | None, lengths: Tensor | None) -> Tensor:
+        """The last state, for ``u`` that is zero in the padding. ``inside`` is 1 for true steps and 0 for padding."""
+        x = u
+        for t in range(self.steps + 1):
+            z = _inside(self.conv(u + x if t else u), inside)
+            x = (z if self.norm is None else self.norm(z, t, lengths)).relu()
+        return x
+
+
 class WideConv(nn.Module):
     """Two convolutions one after the other in place of an RCL's two kernels, ``g(relu(w_2 * g(relu(w_1 * u + b_1)) +
     b_2))``: the feed-forward network "WCNN" of Liang & Hu, as many weights and no recurrence. Arguments and shapes are

@@ -25,7 +25,9 @@ from crnn.models.lstnet import LSTNet
 from crnn.models.mdlstm_htr import MDLSTMHTR
 from crnn.models.nin import NIN
 from crnn.models.parallel import Parallel
+from crnn.models.r2unet import R2UNet
 from crnn.models.rcnn import RCNN96, RCNN128, RCNN160
+from crnn.models.rcnn_pinheiro import RCNNPinheiro
 from crnn.models.rcnn_scene import RCNNScene
 from crnn.models.renet import ReNetReader
 from crnn.models.sednet import SEDnet
@@ -49,6 +51,8 @@ MODELS: dict[str, Any] = {
     "nin": NIN,
     "grcnn": GRCNN,
     "rcnn_scene": RCNNScene,
+    "rcnn_pinheiro": RCNNPinheiro,
+    "r2unet": R2UNet,
     "unet": UNet,
     "lrcn": LRCN,
     "text_rcnn": TextRCNN,
@@ -84,6 +88,9 @@ class Encoder(Protocol):
     """Only where a network can listen to a stream though it looks a little ahead: ``begin()`` gives a state,
     ``forward(piece, state)`` the steps that are certain, ``finish(state)`` the ``Features`` that are owed at the end.
     An encoder that is ``causal`` owes nothing, and begins with ``None``."""
+    answers: bool
+    """Only where a network reads its own answers: it is built with ``outputs``, how many there are at each place, and
+    its levels are the logits of its answers, the last of which counts."""
     height: int
     """Height of the pictures that it was made for (readers of lines only)."""
     levels: tuple[Level, ...]

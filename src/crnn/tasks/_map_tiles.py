@@ -13,6 +13,8 @@ from torch import Tensor
 
 AT_ONCE = 8
 """Tiles that the network sees at once."""
+LARGER = 1.5
+"""How many times as long as a tile a side may be that is still seen whole."""
 Shares = Callable[[Tensor, Tensor], Tensor]
 """Probabilities ``(tiles, labels, height, width)`` of tiles ``(tiles, frames, channels, height, width)`` and their
 lengths."""
@@ -40,7 +42,8 @@ def label(
     """Labels and their probabilities ``(batch, rows, width)`` of pictures ``x`` ``(batch, frames, channels, height,
     width)``, band for band from above: of what is done nothing is kept."""
     batch, (height, width) = len(x), x.shape[-2:]
-    sides = tuple(min(whole, side) for whole, side in zip((height, width), tile, strict=True))
+    pairs = zip((height, width), tile, strict=True)
+    sides = tuple(whole if whole <= LARGER * side else side for whole, side in pairs)
     tops, lefts = (starts(whole, side, overlap) for whole, side in zip((height, width), sides, strict=True))
     weights = [
         slopes(side, overlap).to(x.device) if len(places) > 1 else torch.ones(side, device=x.device)
