@@ -36,7 +36,8 @@ def parse(cells: Sequence[str]) -> np.ndarray | None:
     """Stamps ``datetime64[ms]`` of texts, in whichever way all of them are written; ``None`` if there is none. Those
     with an offset from UTC become UTC."""
     try:
-        if not any(cell[10:].count("-") or "+" in cell or cell.endswith("Z") for cell in cells):
+        plain = all(cell[4:5] == "-" or len(cell) in (0, 4) for cell in cells)
+        if plain and not any("-" in cell[10:] or "+" in cell or cell.endswith("Z") for cell in cells):
             return np.array(cells, "datetime64[ms]")
     except ValueError:
         pass

@@ -106,6 +106,8 @@ class Predictor:
             text = {k: kinds[k].source(v) for k, v in source.items() if k in kinds and isinstance(v, str)}
             return Sample("sample", {**source, **text})
         given = self.kind.source(source) if isinstance(source, str) else source
+        if isinstance(given, Path) and (opened := self.task.opened(given)) is not None:
+            return opened
         return Sample(str(given) if isinstance(given, (Path, str)) else "array", given)
 
     def _answer(self, samples: Sequence[Sample]) -> list[Answer]:

@@ -42,6 +42,10 @@ class Common:
         """The task for inputs of ``kind``, which was learned after it; those that answer in its units keep it."""
         return self
 
+    def opened(self, file: Path) -> Sample | None:
+        """The sample that is to be answered of ``file``, where a format must make it; ``None`` where it is the file."""
+        return None
+
     def settle(self, pairs: Sequence[tuple[Any, Prediction]]) -> Self:
         """The task as it goes into the bundle, with what the validation part says of it: nothing."""
         return self

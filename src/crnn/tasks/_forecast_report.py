@@ -43,6 +43,11 @@ class Reported(Common):
         """What the loss is, in deviations of each column."""
         return ("mse_scaled" if self.settings.loss == "square" else "mae_scaled"), min
 
+    def vote(self, answers: Sequence[Prediction]) -> Prediction:
+        """The mean of each number and of each band."""
+        point, bands = (np.mean([getattr(a.value, name) for a in answers], axis=0) for name in ("point", "bands"))
+        return Prediction(answers[0].id, Future(point.astype(np.float32), bands.astype(np.float32)), 1.0)
+
     def truth(self, sample: Sample) -> Course | None:
         return None if sample.y is None else Course(sample.x, self.targets, flat(sample.y))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crnn.config import Count, Share, Strength, Whole
-from crnn.data.formats import Ahead
+from crnn.data.formats import Ahead, Asked, open_data
 from crnn.data.timelines import Span
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
@@ -187,6 +188,11 @@ class Forecast(Reported):
             task.mean, task.deviation = (v[list(self.targets)].astype(np.float64) for v in (kind.mean, kind.deviation))
         return task
 
+    def opened(self, file: Path) -> Sample | None:
+        """The last window of a table, whose future nobody knows yet. Raises ``DataError``."""
+        asked = Asked(answer=self.answer, truths=False, **self.asks(self.settings))
+        return open_data(file, "timeline", asked=asked)[0]
+
     def settle(self, pairs: Sequence[Pair]) -> Forecast:
         """The task with its bands moved so that each holds as often in the validation part as it says."""
         quantiles = self.settings.quantiles
@@ -282,11 +288,6 @@ class Forecast(Reported):
         bands = bands * self.deviation[:, None] + self.mean[:, None]
         futures = map(Future, point.astype(np.float32), bands.astype(np.float32))
         return [Prediction(id, future, 1.0) for id, future in zip(batch.ids, futures, strict=True)]
-
-    def vote(self, answers: Sequence[Prediction]) -> Prediction:
-        """The mean of each number and of each band."""
-        point, bands = (np.mean([getattr(a.value, name) for a in answers], axis=0) for name in ("point", "bands"))
-        return Prediction(answers[0].id, Future(point.astype(np.float32), bands.astype(np.float32)), 1.0)
 
     def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
         """The mean of what is foretold of the first column, or of that which ``of`` names, in its unit."""
