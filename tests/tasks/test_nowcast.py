@@ -251,6 +251,26 @@ def test_what_comes_is_written(run: tuple[Path, Path], tmp_path: Path) -> None:
     assert np.allclose(predictor(source).value.max((1, 2, 3)), largest, atol=1e-5)
 
 
+def test_more_frames_on_the_command_line(
+    run: tuple[Path, Path], tiny: Callable[..., Bundle], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, data = run
+    with pytest.raises(SystemExit):
+        main(["predict", str(bundle), str(data / "0.npy"), "--future", "13", "--json"])
+    assert len(json.loads(capsys.readouterr().out)["mean"]) == 13
+    tiny("crnn").save(tmp_path / "reader.safetensors")
+    with pytest.raises(SystemExit):
+        main(["predict", str(tmp_path / "reader.safetensors"), str(data / "0.npy"), "--future", "2"])
+    assert "--future is given for transcribe; expected a network" in " ".join(capsys.readouterr().err.split())
+
+
+def test_arrays_in_memory(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (6, 5, 12, 12), np.uint8)
+    recipe = {"task": {"name": "nowcast"}, "encoder": TINY, "train": {"epochs": 1, "workers": 0, "threads": 1}}
+    fitted = crnn.fit(recipe, (frames[:, :3], frames[:, 3:]))
+    assert fitted(frames[0, :3]).value.shape == (10, 1, 12, 12)
+
+
 def test_a_page_shows_truth_and_forecast(run: tuple[Path, Path], tmp_path: Path) -> None:
     bundle, data = run
     page = tmp_path / "a.html"

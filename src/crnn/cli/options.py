@@ -123,6 +123,17 @@ def read_as_told(predictor: Any, options: Any, *, best: int = 1) -> None:
             say_unheard(Console(stderr=True), voter.task, reading)
 
 
+def look_ahead(predictor: Any, future: int) -> None:
+    """Let ``predictor`` foretell so many frames. Raises ``SettingsError`` where it foretells none."""
+    if not hasattr(predictor.task, "with_future"):
+        given = f"--future is given for {predictor.task.name}"
+        raise SettingsError(given, expected="a network that foretells frames", do="Leave it out.")
+    if future < 0:
+        raise SettingsError(f"--future is {future}", expected="at least 1", do="Say how many frames.")
+    for voter in predictor.voters:
+        voter.bundle.task = voter.task = voter.task.with_future(future)
+
+
 def reading_of(task: Any, given: Mapping[str, Any]) -> Any:
     """The reading of ``task``, with what is ``given`` of the fields of ``ReadSettings`` in its place."""
     from crnn.decode.lexicon import hot_word, read_words

@@ -6,13 +6,24 @@ import json as _json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from crnn.cli.options import BUNDLES, Arithmetic, BatchSize, Format, ReadOptions, Threads, read_as_told, say_left_out
+from crnn.cli.options import (
+    BUNDLES,
+    Arithmetic,
+    BatchSize,
+    Format,
+    ReadOptions,
+    Threads,
+    look_ahead,
+    read_as_told,
+    say_left_out,
+)
 from crnn.cli.options import threads as use_threads
 from crnn.errors import CrnnError, SettingsError
 
@@ -27,7 +38,8 @@ def predict(
     out: Annotated[
         Path | None,
         Parameter(
-            help="Write the answers: .jsonl, .csv, .txt (texts), or a folder for PAGE and ALTO files. [default: print]"
+            help="Write the answers: .jsonl, .csv, .txt (texts), or a folder for label maps, PAGE and ALTO files. "
+            "[default: print]"
         ),
     ] = None,
     json: Annotated[bool, Parameter(help="Print JSON lines: the answer, its score, its parts.", negative="")] = False,
@@ -42,6 +54,7 @@ def predict(
         Parameter(help="Listen: 16-bit samples or a WAV on standard input, text as it is spoken.", negative=""),
     ] = False,
     rate: Annotated[int, Parameter(help="Samples a second for --live; 0 takes a WAV's, or the network's own.")] = 0,
+    future: Annotated[int, Parameter(help="Frames to foretell, for nowcast; 0 as many as in training.")] = 0,
     format: Format = "auto",
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
@@ -55,6 +68,7 @@ def predict(
     crnn predict runs/mine page.xml --out read/
     crnn predict runs/sounds bark.wav --explain why.html
     crnn predict runs/prices prices.csv --out next.csv
+    crnn predict runs/rain radar/ --future 12 --out next.gif
     find . -name '*.png' | crnn predict runs/mine - --csv > texts.csv
     arecord -f S16_LE -r 16000 | crnn predict runs/listener - --live
     """
@@ -65,6 +79,8 @@ def predict(
     console = Console(stderr=True)
     predictor = ready(bundle, precision=precision, batch_size=batch_size)
     read_as_told(predictor, reading, best=top)
+    if future:
+        look_ahead(predictor, future)
     _check_options(sources, live=live, rate=rate, explain=explain, of=of)
     job = _Job(sources, format, asked(predictor, truths=False), predictor.kind.source)
     if live:
@@ -78,6 +94,8 @@ def predict(
         answers = job.answers(predictor) if explain is None else job.explained(predictor, explain, of)
     if out is not None and out.suffix:
         predictor.task.write(answers, out)
+    elif out is not None and hasattr(predictor.task, "write_into"):
+        job.write_files(predictor, out)
     elif out is not None:
         job.write_pages(list(answers), out)
     else:
@@ -151,6 +169,27 @@ class _Job:
             yield why.prediction
         summary = {"bundle": predictor.name, "samples": len(fragments)}
         write_answers(page, fragments, title=f"{task.name}: why", summary=summary)
+
+    def write_files(self, predictor: Any, out: Path) -> None:
+        """The files of each answer in the folder ``out``, named as its source."""
+        sources: dict[str, Any] = {}
+
+        def noted() -> Iterator[Any]:
+            for sample in self.samples():
+                sources[sample.id] = sample.x
+                yield sample
+
+        out.mkdir(parents=True, exist_ok=True)
+        taken: set[str] = set()
+        for answer in predictor.stream(noted()):
+            if isinstance(answer, CrnnError):
+                self.left_out.append(answer)
+                continue
+            file = Path(answer.id)
+            first = (file.stem, f"{file.parent.name}-{file.stem}")
+            name = next(n for n in chain(first, (f"{file.stem}-{i}" for i in count(2))) if n not in taken)
+            taken.add(name)
+            predictor.task.write_into(answer, predictor.kind.decode(sources.pop(answer.id)), out, name)
 
     def write_pages(self, answers: list[Any], out: Path) -> None:
         """A copy of each PAGE or ALTO file with the texts that were read, in the folder ``out``."""

@@ -66,8 +66,8 @@ def samples_of(arrays: Mapping[str, Any], file: Path | str | None = None) -> Ite
 
 
 def _plain(value: Any) -> Any:
-    """A number, word or list of Python's own of an entry of an array."""
-    return value.tolist() if hasattr(value, "tolist") else value
+    """A number, word or list of Python's own of an entry of an array; pictures and frames stay arrays."""
+    return value.tolist() if hasattr(value, "tolist") and value.ndim < 2 else value
 
 
 def _split(name: str, i: int, file: Path | str | None) -> str:
