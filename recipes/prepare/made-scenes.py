@@ -3,9 +3,9 @@
     python recipes/prepare/made-scenes.py scenes
 
 Shapes stand in the cells of a grid of 3 x 3 and are named row by row, each with where the next one is: "A red circle is
-left of a blue square, which is above a green star." Of the 24 combinations of colour and shape six are never shown in
-``seen.jsonl`` (train, valid, test); in each scene of ``unseen.jsonl`` (test) there is at least one of these. Written
-are pictures of 64 x 64 and tables of image, caption, split.
+left of a blue square, which is above a green star." Of the 48 combinations of colour and shape eight are never shown in
+``seen.jsonl`` (train, valid, test); in each scene of ``unseen.jsonl`` (valid, test) there is at least one of them.
+Written are pictures of 64 x 64 and tables of image, caption, split.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ COLOURS = {
     "blue": (45, 75, 205),
     "yellow": (235, 205, 40),
     "purple": (135, 50, 160),
+    "orange": (240, 130, 30),
     "white": (245, 245, 245),
+    "black": (20, 20, 20),
 }
-SHAPES = ("circle", "square", "triangle", "star")
+SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
 HELD_OUT = {
-    *(("red", "square"), ("green", "star"), ("blue", "circle"), ("yellow", "triangle"), ("purple", "square")),
-    ("white", "star"),
+    *(("red", "square"), ("green", "star"), ("blue", "circle"), ("yellow", "triangle")),
+    *(("purple", "cross"), ("orange", "ring"), ("white", "star"), ("black", "square")),
 }
 COUNTS = {"train": 6000, "valid": 300, "test": 1000}
-UNSEEN = 1000
+UNSEEN = {"valid": 300, "test": 1000}
 Thing = tuple[str, str, int, int]
 """Colour, shape, row, column."""
 
@@ -44,7 +46,8 @@ def things(rng: np.random.Generator, unseen: bool) -> list[Thing]:
     pairs = [(colour, shape) for colour in COLOURS for shape in SHAPES]
     allowed = [pair for pair in pairs if pair not in HELD_OUT]
     count = int(rng.integers(2, 5))
-    chosen = [(pairs if unseen else allowed)[i] for i in rng.integers(0, 24 if unseen else 18, count)]
+    own = pairs if unseen else allowed
+    chosen = [own[i] for i in rng.integers(0, len(own), count)]
     if unseen and not HELD_OUT & set(chosen):
         chosen[int(rng.integers(count))] = sorted(HELD_OUT)[int(rng.integers(len(HELD_OUT)))]
     cells = sorted(rng.choice(CELLS * CELLS, count, replace=False).tolist())
@@ -80,6 +83,11 @@ def draw(found: list[Thing], rng: np.random.Generator) -> Image.Image:
         box = [TWICE * value for value in (x - size, y - size, x + size, y + size)]
         if shape == "circle":
             pen.ellipse(box, fill=shade)
+        elif shape == "ring":
+            pen.ellipse(box, outline=shade, width=round(0.4 * size * TWICE))
+        elif shape == "cross":
+            for a, b in ((size, 0.35 * size), (0.35 * size, size)):
+                pen.rectangle([TWICE * value for value in (x - a, y - b, x + a, y + b)], fill=shade)
         elif shape == "square":
             pen.rectangle(box, fill=shade)
         else:
@@ -97,7 +105,7 @@ def prepare(target: Path, scale: float) -> None:
     """Draw all scenes and write both tables; ``scale`` is how many of each part, against ``COUNTS``."""
     (target / "images").mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
-    for table, parts in (("seen", COUNTS), ("unseen", {"test": UNSEEN})):
+    for table, parts in (("seen", COUNTS), ("unseen", UNSEEN)):
         with (target / f"{table}.jsonl").open("w", encoding="utf-8") as file:
             for split, count in parts.items():
                 for number in range(round(scale * count)):

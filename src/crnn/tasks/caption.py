@@ -52,6 +52,9 @@ class Caption(Answers):
         """Share of features, and of the decoder's outputs, dropped in training."""
         smoothing: Share = 0.0
         """Share of the truth's probability that is spread over all words, in training."""
+        forget: Share = 0.0
+        """Share of the words before that the decoder is not shown in training, but an unknown word (Bowman et al. 2016,
+        arXiv 1511.06349): so it looks at the source instead of going on as sentences do."""
         sampling: Share = 0.0
         """Share of words that the decoder goes on from in training which are its own, and not the truth's."""
         sampling_steps: Count = 2000
@@ -184,9 +187,12 @@ class Caption(Answers):
 
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy of a word, its mean over all words of all sentences of the batch."""
-        told = told_of(batch.targets)
+        s, told = self.settings, told_of(batch.targets)
+        if s.forget and net.training:
+            gone = torch.rand(told.words.shape, device=told.words.device) < s.forget
+            told = told._replace(words=torch.where(gone & (told.words != END), UNKNOWN, told.words))
         logits = net(batch.inputs, told)
-        smoothing = self.settings.smoothing if net.training else 0.0
+        smoothing = s.smoothing if net.training else 0.0
         return F.cross_entropy(
             logits.flatten(0, 1), told.goals.flatten(), ignore_index=IGNORED, label_smoothing=smoothing
         )
