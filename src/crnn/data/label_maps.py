@@ -51,14 +51,15 @@ class Polygons:
     legend: Legend
 
 
-Source = Painted | Polygons | Path | np.ndarray
+Source = Painted | Polygons | Path | np.ndarray | list[Any]
 """What can be read as a label map."""
 
 
 def read_map(source: Source) -> np.ndarray:
     """Labels ``(height, width)``, int32: numbers as they are stored or of the legend, else colours as 0xRRGGBB. Raises
     ``DataError``."""
-    if isinstance(source, np.ndarray):
+    if isinstance(source, (np.ndarray, list)):
+        source = np.asarray(source)
         x = source[..., 0] if source.ndim == 3 and source.shape[2] == 1 else source
         if x.ndim != 2 or x.dtype.kind not in "bui":
             given = f"an array of shape {source.shape} and type {source.dtype}"
@@ -76,8 +77,9 @@ def read_map(source: Source) -> np.ndarray:
 
 def size_of_map(source: Source) -> tuple[int, int]:
     """Width and height, from the header alone."""
-    if isinstance(source, np.ndarray):
-        return source.shape[1], source.shape[0]
+    if isinstance(source, (np.ndarray, list)):
+        height, width = np.shape(source)[:2]
+        return width, height
     if isinstance(source, Polygons):
         return source.size
     return size_of(source.path if isinstance(source, Painted) else source)
@@ -187,12 +189,12 @@ def _of_lines(text: str) -> Iterable[tuple[str, Colour | None]]:
     for line in text.splitlines():
         cells = [cell.strip() for cell in (next(csv.reader([line])) if "," in line else re.split(r"\s+", line.strip()))]
         numbers = [int(cell) for cell in cells if re.fullmatch(r"\d{1,3}", cell)]
-        words = [cell for cell in cells if cell and not re.fullmatch(r"\d{1,3}", cell)]
+        words = [cell for cell in cells if cell and not re.fullmatch(r"\d{1,3}:?", cell)]
         if len(numbers) >= 3 and words:
             red, green, blue = numbers[-3:]
             yield " ".join(words), (red, green, blue)
         elif words and not {"r", "g", "b"} <= {word.lower() for word in words}:  # a header
-            yield " ".join(words).rstrip(":"), None
+            yield " ".join(words), None
 
 
 def _of_json(path: Path) -> list[tuple[str, Colour | None]]:

@@ -32,6 +32,10 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "start": ("onset", "start", "begin", "start_time", "onset_time", "from"),
         "stop": ("offset", "stop", "end", "end_time", "offset_time", "to"),
     },
+    "map": {
+        "source": IMAGES,
+        "map": ("label_map", "map", "mask", "annotation", "labels", "label", "segmentation", "target", "mask_path"),
+    },
     "sentences": {
         "source": SOURCES,
         "sentences": (

@@ -30,7 +30,7 @@ def recognise(path: Path) -> bool:
 
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
     """A sample for each picture; those without any polygon are all ground. What cannot be used goes to ``left_out``."""
-    root = path if path.is_dir() else path.parent
+    root = path if path.is_dir() else path.parent.parent if path.parent.name == "annotations" else path.parent
     for file in filter(_is_coco, _files(path)):
         values = _values(file)
         number, legend = _categories(values, file)
@@ -135,14 +135,14 @@ def _polygons(
 
 def _find(name: str, file: Path, root: Path) -> Path:
     """The picture that is called ``name``, in one of the usual folders. Raises ``DataError``."""
-    folders = (file.parent, root, root / "images", file.parent.parent / "images", *(root / split for split in SPLITS))
-    stem = next((part for part in file.stem.split("_") if part.lower() in SPLITS or part[:-4].lower() in SPLITS), "")
-    for folder in (*folders, root / stem, root / "images" / stem, file.parent.parent / stem):
+    named = next((part for part in file.stem.split("_") if part.rstrip("0123456789").lower() in SPLITS), ".")
+    places = (file.parent, root / named, root / "images" / named, root, root / "images")
+    for folder in (*places, *(root / split for split in SPLITS)):
         if folder.is_dir() and exists(path := inside(folder, name)):
             return path
     raise DataError(
         f"names {name!r}, which is not there",
-        expected=f"a file in {file.parent} or in a folder images beside it",
+        expected=f"a file in {root}, or in its folder images or that of a split",
         do="Copy the picture there.",
         file=file,
     )

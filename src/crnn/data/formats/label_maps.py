@@ -81,7 +81,8 @@ def _sorted(path: Path) -> tuple[dict[Key, Path], dict[Key, Path]]:
             maps[tuple(f for f in folders if f not in MAPS), stem] = file
             maps.setdefault((tuple(f for f in folders if f not in MAPS), bare), file)
         elif short != folders:
-            maps[short, bare if (file.parent, stem) not in stems else stem] = file
+            maps[short, stem] = file
+            maps.setdefault((short, bare), file)
         elif bare != stem and (file.parent, bare) in stems:
             maps[folders, bare] = file
         elif not named or IMAGES.intersection(folders):

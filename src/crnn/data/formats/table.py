@@ -15,11 +15,12 @@ from crnn.data.formats._columns import number_of, roles_of, shared_of, source_of
 from crnn.data.formats._files import line_text, name_in, root_of, split_of
 from crnn.data.formats._rows import SUFFIXES, columns, rows
 from crnn.data.formats._tables import Fits, choose, known, near, split_stem
+from crnn.data.label_maps import Painted, find_legend
 from crnn.errors import CrnnError, DataError
 from crnn.types import Sample
 
 WANTED = "a table (.jsonl .csv .tsv .parquet) with a column of pictures or other files and a column of answers"
-ANSWERS = ("text", "label", "numbers")
+ANSWERS = ("text", "label", "numbers", "map")
 
 
 def recognise(path: Path) -> bool:
@@ -41,6 +42,8 @@ def _fits(asked: Asked) -> Fits:
 
     def fits(names: Sequence[str], table: Path) -> bool:
         roles = roles_of(names, table, asked)
+        if asked.answer == "map":  # whose column may be called anything else
+            return "map" in roles or bool(asked.columns)
         # a column of texts alone may be anything
         return "sentence" not in roles or bool({"label", "number"} & roles.keys() or asked.columns)
 
@@ -102,13 +105,16 @@ def _cell(value: Any, table: Path, where: str) -> Any:
 
 
 def _answer(row: Mapping[str, Any], roles: Mapping[str, str], answer: Answer, table: Path, where: str) -> Any:
-    """The text, label or numbers of a row; ``None`` where a label or number is not given."""
+    """The text, label, numbers or label map of a row; ``None`` where it is not given (but for a text)."""
     named = [name for role, name in roles.items() if role.startswith("answer:")]
-    cells = [row.get(name) for name in named or [roles[role] for role in ("text", "label", "number") if role in roles]]
+    usual = [roles[role] for role in ("text", "label", "number", "map") if role in roles]
+    cells = [row.get(name) for name in named or usual]
     if answer == "text":
         return line_text(word_of(cells[0], where + "has a text that", table), table, where)
     if all(cell is None or cell == "" for cell in cells):
         return None
+    if answer == "map":
+        return Painted(source_of(cells[0], table, where), find_legend(table.parent))
     if answer == "numbers":
         numbers = tuple(number_of(cell, where, table) for cell in cells)
         return numbers if len(numbers) > 1 else numbers[0]
