@@ -139,7 +139,8 @@ class _Job:
                 for sample in open_data(name, self.format, self.left_out, asked=self.asked):
                     yield replace(sample, id=str(folder / sample.id))
             except CrnnError as error:
-                self.left_out.append(error)
+                if error not in self.left_out:  # the only one of a source is raised as well as told
+                    self.left_out.append(error)
 
     def answers(self, predictor: Any) -> Iterator[Any]:
 

@@ -95,7 +95,7 @@ class _Made:
         clock = Clock.named(ahead.step) if ahead.step else None
         grid = grid_of(sheet, file, name, clock)
         shift = ahead.lead + ahead.horizon - 1
-        self.seen = _last(grid.table[:, columns.targets]) + 1  # rows behind tell of known columns alone
+        self.seen = _last(grid.table[:, columns.own]) + 1  # rows behind tell of known columns alone
         filled = fill(grid, ahead.fill, name, [*columns.own, *columns.known], self.seen if columns.known else None)
         own, known = filled.table[:, columns.own], filled.table[:, columns.known]
         known = np.concatenate([known, np.full((shift, known.shape[1]), np.nan)])[shift : shift + len(own)]
@@ -196,8 +196,8 @@ class _Made:
 
 
 def _last(table: np.ndarray) -> int:
-    """The last row in which anything stands."""
-    rows = np.flatnonzero(np.isfinite(table).any(1))
+    """The last row that is whole."""
+    rows = np.flatnonzero(np.isfinite(table).all(1))
     return int(rows[-1]) if len(rows) else -1
 
 
