@@ -143,6 +143,9 @@ def read_parts(
         samples = open_data(str(data.train), data.format, left_out, asked=asked)
     train = [s for s in samples if s.split in (None, "train")]
     test = [s for s in samples if s.split == "test"]
+    if data.folds and asked.ahead is not None:
+        expected = "none, for a forecast: what comes later is no part of training"
+        raise SettingsError("data.folds is given", expected=expected, do="Leave --folds out; see task.shares.")
     if data.folds:
         train, test = fold([*train, *test], data.folds, data.fold, seed, label=label)
     if not train:

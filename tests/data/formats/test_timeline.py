@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import crnn
 from crnn.data.formats import Ahead, Asked, open_data
 from crnn.data.formats._windows import cut, parts
 from crnn.data.inputs.series import Series
@@ -82,6 +83,22 @@ def test_numbers_of_rows_and_dates_are_parts_too(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="a column of dates"):
         bare = written(tmp_path / "y.csv", [str(i) for i in range(40)], "a")
         opened(bare, replace(SMALL, shares=("2020-01-02", "2020-02-01")))
+
+
+def test_a_series_cannot_be_dealt_into_folds_nor_held_out_by_chance(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", hours(60))
+    with pytest.raises(SettingsError, match="leaves nothing to choose by"):
+        opened(path, replace(SMALL, shares=(0.8, 0.0, 0.2)))
+    recipe = {"task": {"name": "forecast", "window": 6, "horizon": 2}, "data": {"train": str(path), "folds": 5}}
+    with pytest.raises(SettingsError, match=r"data\.folds is given; expected none, for a forecast"):
+        crnn.fit(recipe, tmp_path / "run")
+
+
+def test_a_table_that_ends_with_unfinished_rows(tmp_path: Path) -> None:
+    rows = [*hours(40), "2020-01-02 16:00,40,", "2020-01-02 17:00,,"]
+    (last,) = opened(written(tmp_path / "x.csv", rows), truths=False)
+    assert last.id.endswith("2020-01-02 15:00") and last.x.x[-1].tolist() == [39, 3]
+    assert said([last]) == ["begins late or ends early"] * 2
 
 
 def test_files_of_a_folder_are_parts_by_their_names(tmp_path: Path) -> None:

@@ -124,9 +124,12 @@ class _Made:
         """All windows without a gap; those of a file that is one ``part`` belong to it. Where a training part is
         ``alone``, its end is the validation part."""
         a, table = self.ahead, self.timeline.table
-        shares, steps = self._shares(len(table)), len(table)
+        shares: Sequence[float]
+        steps = len(table)
         if part == "train" and alone:
             part, shares = None, (LEARNED, 1 - LEARNED, 0.0)
+        else:
+            shares = self._shares(steps) if part is None else ()
         gaps = np.concatenate([[0], np.cumsum(~np.isfinite(table).all(1))])
         unknown = np.concatenate([[0], np.cumsum(~np.isfinite(self.truth).all(1))])
         ids = self._words()
@@ -175,7 +178,10 @@ class _Made:
         shares = self.ahead.shares
         if not any(isinstance(share, str) for share in shares):
             numbers = [float(share) for share in shares]
-            parts(steps, numbers)
+            (_, (begin, end), _) = parts(steps, numbers)
+            if begin == end:  # windows of train that were held out would share most of what they see with the rest
+                given = f"task.shares is {list(shares)}, which leaves nothing to choose by"
+                raise SettingsError(given, expected="a validation part", do="Write: shares = [0.6, 0.2, 0.2]")
             return numbers
         expected = "two dates, with which valid and test begin"
         try:
