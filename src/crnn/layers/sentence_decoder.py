@@ -163,7 +163,7 @@ class AttentiveDecoder(SentenceDecoder):
     """A recurrence that attends to regions with each word (Xu et al. 2015, "Show, Attend and Tell", its soft form)::
 
         z = sum_i a_i x_i,  a = softmax_i(v . tanh(W h + U x_i + b))    h' = cell([word, z], h)
-        logits = V tanh(A [h', z] + c)
+        logits = V (w + A h' + B z + b) + c,  w the vector of the word before
 
     It begins with a state that is a dense layer of the summary of all. ``look(summary, regions, lengths)`` takes
     ``(batch, channels)`` and ``(batch, regions, region_channels)``. Raises ``ShapeError``.
@@ -180,13 +180,13 @@ class AttentiveDecoder(SentenceDecoder):
         cell: Literal["lstm", "gru"] = "lstm",
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(words, size, embedding=embedding, dropout=dropout)
+        super().__init__(words, embedding, embedding=embedding, dropout=dropout)
         self.channels = channels
         make: Callable[..., Cell] = CELLS[cell]
         self.cell = make(embedding + regions, size)
         self.first = nn.Linear(channels, size * self.cell.parts)
         self.attention = AdditiveAttention(regions, size, size=size)
-        self.join = nn.Linear(size + regions, size)
+        self.from_state, self.from_context = nn.Linear(size, embedding), nn.Linear(regions, embedding, bias=False)
 
     def look(self, x: Tensor, regions: Tensor, lengths: Tensor | None = None) -> Seen:
         """``x`` ``(batch, channels)`` and ``regions`` ``(batch, regions, region_channels)`` made ready."""
@@ -201,6 +201,7 @@ class AttentiveDecoder(SentenceDecoder):
 
     def step(self, word: Tensor, seen: Seen) -> Said:
         context, weights = self.attention(seen.state[0], Memory(*seen.fixed))
-        y, state = self.cell(torch.cat((self.vectors(word), context), 1), seen.state)
-        y = torch.tanh(self.join(torch.cat((y, context.to(y.dtype)), 1)))
+        before = self.vectors(word)
+        y, state = self.cell(torch.cat((before, context), 1), seen.state)
+        y = before + self.from_state(self.dropout(y)) + self.from_context(context)
         return Said(self.output(self.dropout(y)), state, weights)
