@@ -39,7 +39,7 @@ def doubts(seen: Sequence[Seen], labels: MapLabels) -> Doubts:
             )
     findings += _uneven(counts, labels)
     figures = {
-        split: {"labels": int((n[: len(labels)] > 0).sum()), "pixels that do not count": _share(n)}
+        split: {"labels": int((n[: len(labels)] > 0).sum()), "pixels that do not count (%)": _share(n)}
         for split, n in counts.items()
     }
     return Doubts(tuple(findings), figures, {"labels": len(labels)})
@@ -62,5 +62,5 @@ def _uneven(counts: dict[str, np.ndarray], labels: MapLabels) -> list[Finding]:
     return findings
 
 
-def _share(counts: np.ndarray) -> str:
-    return f"{100 * counts[IGNORED] / max(1, counts.sum()):.1f} %"
+def _share(counts: np.ndarray) -> float:
+    return float(100 * counts[IGNORED] / max(1, counts.sum()))
