@@ -164,6 +164,14 @@ def test_columns_that_stand_still_or_hold_words_are_said(tmp_path: Path) -> None
     assert said(samples) == ["nothing moves", "columns left out"] and samples[0].x.timeline.names == ("a", "b")
 
 
+def test_a_broken_line_is_left_out_where_dates_say_what_is_lacking(tmp_path: Path) -> None:
+    rows = hours(150)
+    rows[-1] = rows[-1][:16]  # as where a copy was cut off
+    assert said(opened(written(tmp_path / "x.csv", rows))) == ["broken lines"]
+    with pytest.raises(DataError, match="line 41 has 1 cells; expected 2"):
+        opened(written(tmp_path / "y.csv", [*[f"{i},1" for i in range(39)], "39"], "a,b"))
+
+
 # columns
 
 

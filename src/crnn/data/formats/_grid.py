@@ -40,6 +40,9 @@ def grid_of(sheet: Sheet, file: Path, name: str, clock: Clock | None = None) -> 
         return Grid(sheet.names, table, None, None)
     findings = []
     stamps, lines = sheet.stamps, sheet.lines
+    if sheet.broken:
+        said = f"has {len(sheet.broken)} lines with more or fewer cells than the first, such as line {sheet.broken[0]}"
+        findings.append(Finding("warning", "broken lines", name, said, "They are left out; correct or delete them."))
     if np.isnat(stamps).any():
         line = lines[np.isnat(stamps).argmax()]
         raise DataError(f"line {line} has no date", expected="a date in each row", do="Write it.", file=file)

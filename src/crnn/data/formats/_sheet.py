@@ -20,6 +20,7 @@ ABSENT = ("", "nan", "na", "n/a", "null", "none", "?", "-")
 COUNTED = ("index", "t", "no", "")
 """Those that count when they hold numbers, and tell no time."""
 FIRST_STAMP = 100_000_000  # seconds; smaller numbers count steps
+FEW = 0.01  # of the rows may be broken
 MANY = 0.5  # of a column's cells that are numbers, if it is a column of numbers
 
 
@@ -33,10 +34,13 @@ class Sheet:
     stamps: np.ndarray | None
     words: tuple[str, ...]
     """Columns that hold no numbers."""
+    broken: tuple[int, ...] = ()
+    """Lines with other counts of cells, which are left out."""
 
 
 def read_sheet(path: Path) -> Sheet:
-    """The columns of numbers in ``path``, and its stamps. Raises ``DataError`` naming the line."""
+    """The columns of numbers in ``path``, and its stamps. Lines that are broken are left out where dates say what is
+    lacking. Raises ``DataError`` naming the line."""
     text = decode(read_bytes(path), path)
     rows = _rows(text, path)
     header = not any(_number(cell) is not None and cell.lower() not in ABSENT for _, row in rows[:1] for cell in row)
@@ -48,13 +52,15 @@ def read_sheet(path: Path) -> Sheet:
     if not rows:
         do = "Give a table with a row for each step."
         raise DataError("holds no rows of numbers", expected="numbers", do=do, file=path)
-    for line, row in rows:
-        if len(row) != len(names):
-            given, expected = f"line {line} has {len(row)} cells", f"{len(names)}, as in the first line"
-            raise DataError(given, expected=expected, do="Correct or delete that line.", file=path)
+    broken = [(line, row) for line, row in rows if len(row) != len(names)]
+    rows = [(line, row) for line, row in rows if len(row) == len(names)]
     columns: dict[int, Sequence[str]] = dict(enumerate(zip(*(row for _, row in rows), strict=True)))
     lines = np.array([line for line, _ in rows])
-    stamps = _stamps(names if header else [], columns)
+    stamps = _stamps(names if header else [], columns) if rows else None
+    if broken and (stamps is None or len(broken) > FEW * len(rows)):
+        line, row = broken[0]
+        given, expected = f"line {line} has {len(row)} cells", f"{len(names)}, as in the first line"
+        raise DataError(given, expected=expected, do="Correct or delete that line.", file=path)
     kept, words, values = [], [], []
     for i, column in columns.items():
         numbers, wrong = _numbers(column)
@@ -69,7 +75,8 @@ def read_sheet(path: Path) -> Sheet:
     if not kept:
         given = f"has the columns {', '.join(map(repr, names[:20]))}, none of numbers"
         raise DataError(given, expected="a column of numbers", do="Give a table with numbers in it.", file=path)
-    return Sheet(tuple(kept), np.stack(values, axis=1), lines, stamps, tuple(words))
+    lost = tuple(line for line, _ in broken)
+    return Sheet(tuple(kept), np.stack(values, axis=1), lines, stamps, tuple(words), lost)
 
 
 def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
