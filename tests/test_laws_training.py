@@ -210,6 +210,7 @@ STOPPED: dict[str, dict[str, Any]] = {
     "classify": {"mixup": 0.5, "dropout": 0.3, "smoothing": 0.1, "pool": "attention"},
     "regress": {"dropout": 0.3},
     "tag": {"dropout": 0.3},
+    "caption": {"dropout": 0.3, "sampling": 0.5, "sampling_steps": 6, "forget": 0.3, "hidden": 24},
 }
 
 

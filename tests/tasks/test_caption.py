@@ -96,6 +96,8 @@ def test_new_words_for_fine_tuning_leave_the_others_as_they_are() -> None:
     inputs = Seq(torch.rand(2, 24, 3, 16), torch.tensor([24, 24]))
     one, other = (made.net.eval()(inputs) for made in (before, after))
     torch.testing.assert_close(one, other[:, : one.shape[1]])
+    few = task(["a cat", "a cat"], least=2).extend([Sample("x", None, "two birds")])
+    assert few.vocabulary.words == ("a", "cat") and few.known.usual == "two birds"
     attentive = bundle(task(["a cat", "a dog"])).net.head
     with pytest.raises(SettingsError, match="decoder 'mrnn'"):
         old.grow_head(attentive, old, before.net.head.state_dict())
@@ -223,6 +225,8 @@ def test_a_sentence_for_people() -> None:
     assert "<b>" not in shown.replace("&lt;b&gt;", "") and "&lt;i&gt;" in shown
     assert shown.count("<svg") == 2 and shown.count("<use") == 1 and shown.count("90 %") == 1
     assert "<svg" not in own.show(p, None, "") and "truth" not in own.show(p, None, "")
+    text = Prediction("x", "a <b>", 0.7, parts, maps=maps[..., 0])
+    assert own.show(text, None, "<p>a text</p>").count("<img") == 1
     assert own.line(p) == "x\ta <b>\t0.70"
     assert [w["word"] for w in own.plain(p)["words"]] == ["a", "<b>"]
 

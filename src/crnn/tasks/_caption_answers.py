@@ -100,7 +100,8 @@ class Answers(Common):
 
     def show(self, prediction: Prediction, truth: Truth | None, picture: str = "") -> str:
         """An HTML fragment: picture, what was said and where the network looked with each word, truth."""
-        return caption_html(prediction, truth, picture)
+        kind = getattr(getattr(self.known.kind, "spec", None), "kind", "")
+        return caption_html(prediction, truth, picture, upwards=kind == "sound")
 
     def write(self, predictions: Iterable[Prediction], path: Path) -> None:
         """``.jsonl`` (all there is), ``.csv`` or ``.txt`` (the sentences)."""

@@ -16,7 +16,7 @@ from crnn.types import Prediction
 
 NOTE = (
     "Below each word is its probability. Where the network attends to regions, each word has a small picture: "
-    "bright is where it looked."
+    "bright is where it looked. Of texts and series there is one picture, a row for each word, time to the right."
 )
 """Explains the marks to the readers of a report."""
 SOURCE = re.compile(r'src="(data:image/[^"]+)"')
@@ -25,23 +25,32 @@ MOST = 24  # words that have one
 ROW = "display:flex;flex-wrap:wrap;gap:.35rem .5rem;margin:.2rem 0 .4rem;padding:0;list-style:none"
 CELL = "display:flex;flex-direction:column;align-items:center;margin:0"
 SMALL = "font-size:.75em;opacity:.65"
+ROWS = "image-rendering:pixelated;background:#fff;height:6rem;max-width:100%"
 QUIET = "margin:0;opacity:.7"
 
 
-def caption_html(prediction: Prediction, truth: Sequence[str] | None, picture: str = "") -> str:
-    """One HTML fragment; every text in it is escaped."""
+def caption_html(
+    prediction: Prediction, truth: Sequence[str] | None, picture: str = "", *, upwards: bool = False
+) -> str:
+    """One HTML fragment; every text in it is escaped. ``upwards`` says that the picture has the first place of space
+    below."""
     found = SOURCE.search(picture)
-    maps = prediction.maps
+    maps = None if prediction.maps is None else np.asarray(prediction.maps)
+    if maps is not None and upwards and maps.ndim > 2:
+        maps = maps[:, :, ::-1]
     cells = []
     for i, part in enumerate(prediction.parts):
         small = ""
         if maps is not None and found is not None and i < MOST:
-            small = _looked(found.group(1), np.asarray(maps[i]), prediction, first=i == 0)
+            small = _looked(found.group(1), maps[i], prediction, first=i == 0)
         word = f'<span dir="auto">{escape(str(part.value))}</span>'
         cells.append(f'<li style="{CELL}">{small}{word}<span style="{SMALL}">{100 * part.score:.0f} %</span></li>')
+    rows = ""
+    if maps is not None and found is None and maps.ndim == 2 and maps.size:
+        rows = f'<img alt="where the network looked with each word" style="{ROWS}" src="{_veil(maps.T)}">'
     said = f'<p dir="auto" style="margin:0;font-weight:600">{escape(str(prediction.value))}</p>'
     known = "".join(f'<p dir="auto" style="{QUIET}">truth: {escape(text)}</p>' for text in truth or ())
-    return f'<div class="answer">{picture}{said}<ul style="{ROW}">{"".join(cells)}</ul>{known}</div>'
+    return f'<div class="answer">{picture}{said}<ul style="{ROW}">{"".join(cells)}</ul>{rows}{known}</div>'
 
 
 def _looked(source: str, shares: np.ndarray, prediction: Prediction, *, first: bool) -> str:

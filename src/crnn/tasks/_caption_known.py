@@ -62,7 +62,7 @@ class Known:
     def with_input(self, kind: Any) -> Known:
         """The same with thumbnails, if ``kind`` reads pictures."""
         if getattr(kind.spec, "kind", "") != "picture":
-            return replace(self, samples=())
+            return replace(self, samples=(), kind=kind)
         pairs = [(thumbnail(kind, s.x), s.y[0]) for s in self.samples]
         good = [(small, text) for small, text in pairs if small is not None]
         if not good:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -116,8 +117,11 @@ class Caption(Answers):
 
     def extend(self, samples: Sequence[Sample]) -> Caption:
         """This task with the new words of ``samples``, for fine-tuning; the sentences that it knows are these."""
-        new = self.learn(self.settings, samples)
-        return Caption(self.settings, self.vocabulary.extend(new.vocabulary), new.known)
+        texts = [text for sample in samples for text in sentences_of(sample.y)]
+        s, words = self.settings, self.vocabulary
+        with suppress(DataError):  # none of the words is frequent enough
+            words = words.extend(Vocabulary.learn(texts, unit=s.unit, lower=s.lower, least=s.least, most=s.most))
+        return Caption(s, words, Known.learn(words, samples) if texts else self.known)
 
     def with_input(self, kind: Any) -> Caption:
         """The task with thumbnails of the training pictures, if it reads pictures."""
