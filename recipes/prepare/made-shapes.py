@@ -2,8 +2,8 @@
 
     python recipes/prepare/made-shapes.py examples/shapes
 
-Labels are 0 for the ground, 1 to 3 for the shapes (classes.txt). Edges of the pictures are smooth, those of the maps are
-not; colours of a shape vary around its own. Seed 0.
+Labels are 0 for the ground, 1 to 3 for the shapes (classes.txt). Edges of the pictures are smooth, those of the maps
+are not; colours of a shape vary around its own. Seed 0.
 """
 
 from __future__ import annotations

@@ -108,9 +108,9 @@ def test_maps_that_do_not_fit_their_picture(tmp_path: Path) -> None:
 def test_new_labels_stand_behind_the_known_ones() -> None:
     old = learned([np.array([[0, 3]])])
     new = old.extend([Sample("a", None, [[1, 3, 3]])])
-    assert new.labels.names == ("0", "3", "1") and new.labels.values == (0, 3, 1)
+    assert new.labels.names == ("0", "3", "1") and new.labels.values == (-1, 3, 1)
     assert new.labels.pixels == (0, 2, 1) and set(new.labels.usual.ravel().tolist()) == {1, 2}
-    assert new.labels.numbers([[0, 1, 3]]).tolist() == [[0, 2, 1]]
+    assert new.labels.numbers([[1, 3]]).tolist() == [[2, 1]]
     net, grown = (torch.nn.Conv2d(4, n, 1) for n in (2, 3))
     weights = new.grow_head(grown, old, net.state_dict())
     assert torch.equal(weights["weight"][:2], net.weight) and torch.equal(weights["weight"][2], grown.weight[2])
@@ -250,6 +250,33 @@ def test_files_of_answers(bundle: Path, made: Made, tmp_path: Path, capsys: pyte
     row = json.loads(said_by(["predict", str(bundle), str(large), "--json"], capsys))
     assert (row["width"], row["height"]) == (128, 80) and "green_count" in row
     assert sum(row["areas"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_mirror_image_is_asked_of_a_bundle_and_not_in_training(bundle: Path, made: Made) -> None:
+    task = learned([np.array([[0, 1]])], flip=True)
+    assert not task.settled and Segment.restore(task.settings, task.learned()).settled
+    predictor = crnn.load(bundle, precision="float32")
+    picture = opened(next((made("segment") / "images").iterdir()))
+    plain = predictor(picture).value.numbers
+    predictor.task = Segment(fill(Segment.Settings, {"flip": True}, "task"), predictor.task.labels, settled=True)
+    both = [predictor(np.ascontiguousarray(x)).value.numbers for x in (picture, picture[:, ::-1])]
+    assert np.array_equal(both[0], both[1][:, ::-1]) and plain.shape == both[0].shape
+
+
+def test_a_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in ("images", "labels"):
+        (tmp_path / place).mkdir()
+    for i in range(6):
+        Image.effect_noise((16, 12), 40 + i).save(tmp_path / "images" / f"{i}.png")
+        x = np.zeros((12, 16 if i else 15), np.uint8)
+        x[:4] = 255 if i == 1 else 1
+        x[4:] = 255 if i == 1 else 0
+        Image.fromarray(x).save(tmp_path / "labels" / f"{i}.png")
+    with pytest.raises(SystemExit):
+        main(["check", "segment", str(tmp_path)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "is a label map of 15 x 12 pixels" in shown
+    assert "has no pixel that counts" in shown
 
 
 def test_a_report_with_maps(bundle: Path, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

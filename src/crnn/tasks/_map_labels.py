@@ -103,8 +103,9 @@ class MapLabels:
         """The same numbers, the labels that only ``new`` has behind the known ones; counts are those of ``new``."""
         more = [i for i, name in enumerate(new.names) if name not in self.names]
         names = (*self.names, *(new.names[i] for i in more))
-        values = (*self.values, *(new.values[i] for i in more))
         place = {name: i for i, name in enumerate(new.names)}
+        # what stands in the new maps counts; a label that they lack has a number that no map holds
+        values = tuple(new.values[place[name]] if name in place else -1 - i for i, name in enumerate(names))
         pixels = tuple(new.pixels[place[n]] if n in place else 0 for n in names)
         there = tuple(new.there[place[n]] if n in place else 0 for n in names)
         colours = (*self.colours, *(new.colours[i] for i in more)) if self.colours and new.colours else ()
@@ -147,6 +148,25 @@ class MapLabels:
         """The most frequent label of each place of a picture of ``shape``."""
         rows, columns = (np.arange(n) * m // n for n, m in zip(shape, self.usual.shape, strict=True))
         return self.usual[rows[:, None], columns]
+
+
+def check_settings(settings: Any, labels: MapLabels) -> None:
+    """Raises ``SettingsError`` for settings that ask for labels which are not there."""
+    strange = [name for name in settings.instances if name not in labels.names]
+    if strange:
+        raise SettingsError(
+            f"task.instances names {strange[0]!r}",
+            expected=f"one of the labels {', '.join(labels.names[:12])}",
+            do="Correct task.instances.",
+        )
+    if not isinstance(settings.weights, str) and len(settings.weights) != len(labels):
+        raise SettingsError(
+            f"task.weights has {len(settings.weights)} entries",
+            expected=f"one for each of {len(labels)} labels: {', '.join(labels.names[:12])}",
+            do="Change task.weights.",
+        )
+    if 0 in settings.scales:
+        raise SettingsError("task.scales has 0", expected="sizes such as 0.75", do="Change task.scales.")
 
 
 class _Seen:

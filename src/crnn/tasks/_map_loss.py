@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -33,13 +34,15 @@ def dice(logits: Tensor, truth: Tensor) -> Tensor:
     return 1 - ((2 * both + SMALL) / (shares.sum(axes) + true.sum(axes) + SMALL)).mean()
 
 
-def weights(wanted: str | Sequence[float], pixels: Sequence[int], there: Sequence[int]) -> Tensor | None:
+def weights(
+    wanted: str | Sequence[float], pixels: Sequence[int], there: Sequence[int], device: Any = None
+) -> Tensor | None:
     """What a recipe wants each label to count: ``none``, ``median_frequency``, or a number for each."""
     if wanted == "none":
         return None
     if wanted == "median_frequency":
-        return median_frequency(pixels, there)
-    return torch.tensor([float(w) for w in wanted])
+        return median_frequency(pixels, there).to(device)
+    return torch.tensor([float(w) for w in wanted], device=device)
 
 
 def median_frequency(pixels: Sequence[int], there: Sequence[int]) -> Tensor:

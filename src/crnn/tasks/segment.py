@@ -25,7 +25,7 @@ from crnn.tasks import _map_doubts, _map_loss
 from crnn.tasks._common import Common
 from crnn.tasks._map_head import MapHead, OwnAnswer, grown
 from crnn.tasks._map_html import map_html, overlay, png
-from crnn.tasks._map_labels import MapLabels
+from crnn.tasks._map_labels import MapLabels, check_settings
 from crnn.tasks._map_report import areas, details, guesses
 from crnn.tasks._map_tiles import label, seen_again
 from crnn.types import Batch, LabelMap, Prediction, Sample
@@ -70,29 +70,18 @@ class Segment(Common):
         overlap: Share = 0.25
         """Share of a tile that the next one covers, too, in pictures that are larger."""
         flip: bool = False
-        """Whether the mirror image is asked, too, and both answers averaged."""
+        """Whether the mirror image is asked, too, and both answers averaged; not while the network learns."""
         scales: tuple[Strength, ...] = ()
-        """Sizes at which a picture is seen, whose answers are averaged, such as 0.75, 1 and 1.25; none for 1."""
+        """Sizes at which a picture is seen, whose answers are averaged, such as 0.75, 1 and 1.25; none for 1, as while
+        the network learns."""
         tolerance: Whole = 2
         """How many pixels off a border may be for the boundary F1."""
 
-    def __init__(self, settings: Settings, labels: MapLabels, tile: tuple[int, int] = (64, 64)) -> None:
-        self.settings, self.labels, self.tile = settings, labels, tile
-        strange = [name for name in settings.instances if name not in labels.names]
-        if strange:
-            raise SettingsError(
-                f"task.instances names {strange[0]!r}",
-                expected=f"one of the labels {', '.join(labels.names[:12])}",
-                do="Correct task.instances.",
-            )
-        if not isinstance(settings.weights, str) and len(settings.weights) != len(labels):
-            raise SettingsError(
-                f"task.weights has {len(settings.weights)} entries",
-                expected=f"one for each of {len(labels)} labels: {', '.join(labels.names[:12])}",
-                do="Change task.weights.",
-            )
-        if any(not scale for scale in settings.scales):
-            raise SettingsError("task.scales has 0", expected="sizes such as 0.75", do="Change task.scales.")
+    def __init__(
+        self, settings: Settings, labels: MapLabels, tile: tuple[int, int] = (64, 64), *, settled: bool = False
+    ) -> None:
+        self.settings, self.labels, self.tile, self.settled = settings, labels, tile, settled
+        check_settings(settings, labels)
 
     # what is learned, and kept in the bundle
 
@@ -112,7 +101,7 @@ class Segment(Common):
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
-        return cls(settings, MapLabels.restore(learned))
+        return cls(settings, MapLabels.restore(learned), settled=True)
 
     def learned(self) -> dict[str, Any]:
         return self.labels.learned()
@@ -125,7 +114,7 @@ class Segment(Common):
         return {"labels": f"{len(self.labels)}: {shown}", "tiles": f"{self.tile[1]} x {self.tile[0]}"}
 
     def with_input(self, kind: Any) -> Segment:
-        return Segment(self.settings, self.labels, kind.spec.space) if kind.spec.space else self
+        return Segment(self.settings, self.labels, kind.spec.space, settled=self.settled)
 
     def extend(self, samples: Sequence[Sample]) -> Segment:
         """This task with the new labels of ``samples``, for fine-tuning."""
@@ -176,8 +165,7 @@ class Segment(Common):
         """Of the last frame of each sample; where a network answers several times, the sum over its answers."""
         truth = batch.targets.x.long()
         answers = net(batch.inputs, "all") if getattr(net.encoder, "answers", False) else [net(batch.inputs)]
-        weights = _map_loss.weights(self.settings.weights, self.labels.pixels, self.labels.there)
-        weights = None if weights is None else weights.to(truth.device)
+        weights = _map_loss.weights(self.settings.weights, self.labels.pixels, self.labels.there, truth.device)
         lost = []
         for seq in answers:
             logits = grown(_last(seq.x, batch.inputs.lengths), truth[:, None])
@@ -195,7 +183,9 @@ class Segment(Common):
             return grown(_last(seq.x, lengths), tiles[:, 0]).float().softmax(1)
 
         x, lengths = batch.inputs
-        asked = seen_again(shares, flip=self.settings.flip, scales=self.settings.scales)
+        s = self.settings
+        # looks while the network learns are to be quick
+        asked = seen_again(shares, flip=s.flip, scales=s.scales) if self.settled else shares
         rows, sums = [], torch.zeros(len(batch), dtype=torch.float64)
         for numbers, sure in label(asked, x, lengths, tile=self.tile, overlap=self.settings.overlap):
             rows.append(numbers.to(torch.uint8).cpu())

@@ -66,6 +66,10 @@ def test_frames_of_a_film_become_clips_that_end_at_their_own(picture: Make, tmp_
     folder = tmp_path / "images"
     expected = {"a_1": (0, 1), "a_2": (0, 2), "a_10": (1, 2), "b_1": (3, 1)}
     assert {Path(s.id).stem: s.x for s in samples} == {k: Clip(folder, *v) for k, v in expected.items()}
+    for given in (folder, folder / "a_10.png"):  # to be answered
+        samples = open_data(given, asked=Asked(answer="map", frames=2))
+        assert samples[1 if given == folder else 0].x in (Clip(folder, 0, 2), Clip(folder, 1, 2))
+        assert {s.y for s in samples} == {None}
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.jsonl"])

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._files import is_picture, name_in, split_of, walk
+from crnn.data.formats._files import is_picture, name_in, root_of, split_of, walk
 from crnn.data.inputs._film_files import frames_in
 from crnn.data.label_maps import Painted, find_legend
 from crnn.errors import CrnnError, DataError
@@ -41,6 +41,12 @@ def recognise(path: Path) -> bool:
     return not pictures.keys().isdisjoint(maps)
 
 
+def recognise_for(path: Path, asked: Asked) -> bool:
+    """The same; where several frames are seen for an answer, also pictures without any map, whose films nobody else
+    would find."""
+    return recognise(path) or (asked.frames > 1 and any(map(is_picture, walk(path))))
+
+
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
     """A sample for each picture that has a label map."""
     return read_for(path, left_out, Asked(answer="map"))
@@ -48,17 +54,19 @@ def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
 
 def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
     """The same; where several frames are asked for, of clips that end at the picture. What has no partner goes to
-    ``left_out``."""
-    pictures, maps = _sorted(path) if path.is_dir() else ({}, {})
-    legend = find_legend(path) if path.is_dir() else None
+    ``left_out``, unless there are no maps at all."""
+    root = root_of(path)
+    pictures, maps = _sorted(path) if path.is_dir() else ({((), path.stem): path} if is_picture(path) else {}, {})
+    legend = find_legend(root)
     clips = _Clips(asked.frames)
     for key, picture in pictures.items():
-        if key not in maps:
+        if maps and key not in maps:
             do = "Draw it, or take the picture away."
             left_out.append(DataError("has no label map", expected="one of its name", do=do, file=picture))
             continue
         x = picture if asked.frames < 2 else clips.ending_at(picture)
-        yield Sample(name_in(path, picture), x, Painted(maps[key], legend), split=split_of(path, picture))
+        y = Painted(maps[key], legend) if maps else None
+        yield Sample(name_in(root, picture), x, y, split=split_of(root, picture))
     for key in sorted(maps.keys() - pictures.keys()):
         do = "Copy the picture there, or take the map away."
         left_out.append(DataError("has no picture", expected="one of its name", do=do, file=maps[key]))
