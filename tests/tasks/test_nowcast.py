@@ -96,6 +96,18 @@ def test_any_number_of_frames_can_be_asked_for() -> None:
         assert len(seven) == 7 and np.allclose(seven[:3], three, atol=1e-6)
 
 
+def test_matched_frames_have_the_values_of_the_last_in_their_own_order() -> None:
+    plain, matched = made(), made(match=True)
+    batch = batch_of(plain)
+    with torch.no_grad():
+        before, after = (b.task.predict(b.net.eval(), batch)[0].value for b in (plain, matched))
+    last = np.sort(batch.inputs.x[0, -1].numpy(), axis=None)
+    for one, other in zip(before, after, strict=True):
+        assert np.allclose(np.sort(other, axis=None), last)
+        order = np.argsort(one, axis=None, kind="stable")
+        assert (np.diff(other.flat[order]) >= 0).all()
+
+
 def test_a_fresh_network_says_little_more_than_what_it_is_relative_to() -> None:
     bundle = made(relative="last")
     batch = batch_of(bundle)

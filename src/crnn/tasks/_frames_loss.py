@@ -14,7 +14,7 @@ from crnn.metrics.frames import ssim
 
 Loss = Literal["cross_entropy", "mse", "mae", "balanced", "ssim", "csi"]
 WIDTH = 0.03  # of the soft step at a threshold, on the network's scale
-FAR = 5.0  # weight of the absolute error beside 1 less CSI
+FAR = 10.0  # weight of the absolute error beside 1 less CSI
 HALF = math.log(9) / 2
 
 

@@ -73,6 +73,9 @@ class Nowcast(FramesReport):
         thresholds: tuple[float, ...] = ()
         """Values from which on something counts as an event, for CSI, POD, FAR and HSS; for rain, unless they are
         given, 0.5, 1, 2 and 5 mm/h."""
+        match: bool = False
+        """Whether each frame is given the values of the last frame that was seen, in the order of its own (probability
+        matching, Ebert 2001): what was smoothed because it is uncertain is as strong again as what was measured."""
         classes: tuple[float, ...] = (2.0, 5.0, 10.0, 30.0)
         """Where classes of rain begin, for balanced."""
         weights: tuple[Strength, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -204,6 +207,10 @@ class Nowcast(FramesReport):
         """Frames in their own unit; the score is 1, for the network does not say how sure it is."""
         y, _ = net(batch.inputs, Told(self.ahead))
         frames = self.kind.physical((y.sigmoid() if self.odds else y).cpu().numpy())
+        if self.settings.match:
+            x, lengths = batch.inputs
+            for film, steps, seen in zip(frames, lengths.tolist(), x.cpu().numpy(), strict=True):
+                _match(film, self.kind.physical(seen[steps - 1]))
         return [Prediction(id, x, 1.0) for id, x in zip(batch.ids, frames, strict=True)]
 
     def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
@@ -215,3 +222,11 @@ class Nowcast(FramesReport):
         if not str(of).isdigit() or not 1 <= int(of) <= self.ahead:
             raise SettingsError(f"the frame {of!r}", expected=f"a number from 1 to {self.ahead}", do="Name one.")
         return y[:, int(of) - 1].mean((1, 2, 3))
+
+
+def _match(film: np.ndarray, last: np.ndarray) -> None:
+    """Give each frame of ``film`` ``(time, channels, height, width)`` the values of ``last``, in its own order."""
+    values = np.sort(last.reshape(len(last), -1))
+    for frame in film:
+        for channel, known in zip(frame, values, strict=True):
+            channel.flat[np.argsort(channel, axis=None, kind="stable")] = known
