@@ -3,10 +3,10 @@
     python recipes/prepare/moving-digits.py ../shared/data/mnist-10k digits.npz
     python recipes/prepare/moving-digits.py ../shared/data/mnist-10k few.npz --train 2000 --valid 300 --test 500
 
-Each sequence has 20 frames of 64 x 64 with two digits that fly straight on, 3 to 5 pixels a frame as in Shi et al. 2015,
-and are thrown back by the walls; where they overlap, the brighter one is seen. Written are ``frames`` (sequence, 20, 64,
-64), 8 bits, and ``split``. Digits of train, valid and test are disjoint thirds, so that none of the digits that are
-tested was ever seen.
+Each sequence has 20 frames of 64 x 64 with two digits that fly straight on, 3 to 5 pixels a frame as in Shi et al.
+2015, and are thrown back by the walls; where they overlap, the brighter one is seen. Written are ``frames`` (sequence,
+20, 64, 64), 8 bits, and ``split``. Digits of train, valid and test are disjoint thirds, so that none of the digits that
+are tested was ever seen.
 """
 
 from __future__ import annotations
