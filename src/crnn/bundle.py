@@ -47,9 +47,12 @@ class Net(nn.Module):
 
     def forward(self, inputs: Any, told: Any = None) -> Any:
         """The head's answer to one ``Seq``, or to a mapping name -> ``Seq`` where the encoder reads several inputs.
-        ``told`` is what the task tells its head beside the features, such as how many steps are wanted."""
+        ``told`` is what the task tells its head beside the features, such as how many steps are wanted; a head that
+        ``sees_inputs`` is told these."""
         several = isinstance(inputs, Mapping)
         features = self.encoder({k: _clean(seq) for k, seq in inputs.items()} if several else _clean(inputs))
+        if told is None and getattr(self.head, "sees_inputs", False):
+            told = inputs
         return self.head(features) if told is None else self.head(features, told)
 
 

@@ -51,9 +51,10 @@ class ForecastHead(nn.Module):
     ``head(features, inputs)``: the inputs are the ``Seq`` that the encoder saw, of which ``targets`` are the channels
     to foretell. Their last value or their mean over the window is what answers are ``relative`` to, so that a series
     that has moved to another level is still understood; and ``highway`` of their last values go through a linear map
-    that all columns share (the autoregressive highway of Lai et al. 2018, arXiv 1703.07015). Without the inputs, what
-    the network adds.
+    that all columns share (the autoregressive highway of Lai et al. 2018, arXiv 1703.07015).
     """
+
+    sees_inputs = True
 
     def __init__(
         self,
@@ -75,11 +76,9 @@ class ForecastHead(nn.Module):
             self.linear.bias.zero_()
         self.highway = highway
 
-    def forward(self, features: Any, inputs: Seq | None = None) -> Tensor:
+    def forward(self, features: Any, inputs: Seq) -> Tensor:
         added = self.linear(self.dropout(self.pools(features.last))).float()
         added = added.view(-1, self.steps, len(self.targets), self.answers)
-        if inputs is None:
-            return added
         x, lengths = inputs.x[:, :, self.targets], inputs.lengths
         base = self._base(x, lengths)
         if self.highway is not None:

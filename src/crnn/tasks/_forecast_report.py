@@ -185,7 +185,7 @@ class Reported(Common):
             )
             for i in order[:DRAWN]
         ]
-        return f'<div class="answer">{picture}{"".join(plots)}</div>'
+        return f'<div class="answer">{"".join(plots)}{picture}</div>'
 
 
 def _column(name: str) -> str:

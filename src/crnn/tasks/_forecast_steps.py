@@ -36,10 +36,9 @@ class Steps:
         return Seq(torch.cat([x[..., :own], moved], 2), inputs.lengths)
 
     def answers(self, net: Any, inputs: Seq) -> Tensor:
-        """``(batch, horizon, targets, answers)`` of a ``net`` that is given what it sees twice, once for its head; what
-        goes on from its answers goes on from the first of each."""
+        """``(batch, horizon, targets, answers)``; what goes on from answers goes on from the first of each."""
         if self.steps == self.horizon:
-            return net(inputs, inputs)
+            return net(inputs)
         found: dict[int, Tensor] = {}
         for length in inputs.lengths.unique().tolist():  # windows that end in one place
             rows = (inputs.lengths == length).nonzero()[:, 0]
@@ -54,6 +53,6 @@ class Steps:
         parts: list[Tensor] = []
         for advance in range(0, self.horizon, self.steps):
             seen = self.seen(Seq(torch.cat([own, ahead], 2), lengths), advance)
-            parts.append(net(seen, seen))
+            parts.append(net(seen))
             own = torch.cat([own, parts[-1][..., 0][:, :, order].to(own)], 1)[:, self.steps :]
         return torch.cat(parts, 1)

@@ -270,7 +270,7 @@ class Forecast(Reported):
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
         """Of the forecast, and the mean pinball loss of the bands, in deviations of the training part."""
         inputs = self._steps.seen(batch.inputs)
-        answers, truth = net(inputs, inputs), batch.targets.x[:, : self.steps]
+        answers, truth = net(inputs), batch.targets.x[:, : self.steps]
         loss = LOSSES[self.settings.loss](answers[..., 0], truth)
         if self.settings.quantiles:
             share = torch.tensor(self.settings.quantiles, device=truth.device)
@@ -296,4 +296,4 @@ class Forecast(Reported):
             raise SettingsError(f"the column {of!r}", expected=expected, do="Name it so.")
         i = 0 if of is None else self.names.index(str(of))
         seen = self._steps.seen(inputs)
-        return net(seen, seen)[:, :, i, 0].mean(1) * float(self.deviation[i]) + float(self.mean[i])
+        return net(seen)[:, :, i, 0].mean(1) * float(self.deviation[i]) + float(self.mean[i])
