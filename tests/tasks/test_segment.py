@@ -21,6 +21,7 @@ from crnn.data.label_maps import Painted
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.metrics.maps import IGNORED
 from crnn.tasks import _map_loss
+from crnn.tasks._map_html import overlay
 from crnn.tasks._map_tiles import AT_ONCE, label, seen_again, slopes, starts
 from crnn.tasks.segment import Segment
 from crnn.types import LabelMap, Prediction, Sample
@@ -224,6 +225,12 @@ def bundle(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train": {"epochs": 2, "batch_size": 4, "workers": 0, "threads": 1, "precision": "float32"},
     }
     return crnn.fit(recipe, run)
+
+
+def test_an_overlay_leaves_what_is_black_and_mixes_the_rest() -> None:
+    picture, numbers = np.full((1, 2, 1), 100, np.uint8), np.array([[0, 1]], np.uint8)
+    found = np.asarray(overlay(picture, numbers, [(0, 0, 0), (200, 0, 100)]))
+    assert found.tolist() == [[[100, 100, 100], [150, 50, 100]]]
 
 
 def opened(path: Path) -> np.ndarray:

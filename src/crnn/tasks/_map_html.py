@@ -39,10 +39,11 @@ def png(numbers: np.ndarray, colours: Sequence[Colour], *, most: int = 0) -> byt
 
 
 def overlay(picture: np.ndarray, numbers: np.ndarray, colours: Sequence[Colour]) -> Image.Image:
-    """A picture uint8 ``(height, width, channels)`` under its labels."""
+    """A picture uint8 ``(height, width, channels)`` under its labels; one whose colour is black leaves it as it is."""
     table = np.array([*colours, *[WHITE] * (256 - len(colours))], np.float32)
     below = np.broadcast_to(picture, (*picture.shape[:2], 3)).astype(np.float32)
-    return Image.fromarray(((below + table[numbers]) / 2).astype(np.uint8))
+    strength = np.where(table.any(1), 0.5, 0.0)[numbers][..., None]
+    return Image.fromarray((below * (1 - strength) + table[numbers] * strength).astype(np.uint8))
 
 
 def map_html(
