@@ -2,17 +2,18 @@
 
     python recipes/prepare/made-scenes.py scenes
 
-Shapes stand in the cells of a grid of 3 x 3 and are named row by row, each with where the next one is: "A red circle is
-left of a blue square, which is above a green star." Of the 48 combinations of colour and shape eight are never shown in
-``seen.jsonl`` (train, valid, test); in each scene of ``unseen.jsonl`` (valid, test) there is at least one of them.
-Written are pictures of 64 x 64 and tables of image, caption, split.
+Shapes stand in the cells of a grid of 3 x 3 and are named row by row, each with where the next one is: "A red circle
+is left of a blue square, which is above a green star." Some combinations are never shown in ``seen.jsonl`` (train,
+valid, test): eight of the 48 of colour and shape, of which there is at least one in each scene of ``unseen.jsonl``; and
+a tenth of all pairs of the other 40 things in one scene, of which there is at least one in each scene of
+``pairs.jsonl`` (both valid, test). Written are pictures of 64 x 64 and tables of image, caption, split.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,21 +36,23 @@ HELD_OUT = {
     *(("purple", "cross"), ("orange", "ring"), ("white", "star"), ("black", "square")),
 }
 COUNTS = {"train": 6000, "valid": 300, "test": 1000}
-UNSEEN = {"valid": 300, "test": 1000}
+OTHERS = {"valid": 300, "test": 1000}
 Thing = tuple[str, str, int, int]
 """Colour, shape, row, column."""
 
 
-def things(rng: np.random.Generator, unseen: bool) -> list[Thing]:
-    """Two to four shapes in cells of their own, row by row; with ``unseen`` one of a combination that is held out, at
-    least."""
+def things(rng: np.random.Generator, table: str) -> list[Thing]:
+    """Two to four shapes in cells of their own, row by row, as the ``table`` has them."""
     pairs = [(colour, shape) for colour in COLOURS for shape in SHAPES]
-    allowed = [pair for pair in pairs if pair not in HELD_OUT]
-    count = int(rng.integers(2, 5))
-    own = pairs if unseen else allowed
-    chosen = [own[i] for i in rng.integers(0, len(own), count)]
-    if unseen and not HELD_OUT & set(chosen):
-        chosen[int(rng.integers(count))] = sorted(HELD_OUT)[int(rng.integers(len(HELD_OUT)))]
+    own = [pair for pair in pairs if table == "unseen" or pair not in HELD_OUT]
+    while True:
+        count = int(rng.integers(2, 5))
+        chosen = [own[i] for i in rng.integers(0, len(own), count)]
+        if table == "unseen" and not HELD_OUT & set(chosen):
+            chosen[int(rng.integers(count))] = sorted(HELD_OUT)[int(rng.integers(len(HELD_OUT)))]
+        strange = any((pairs.index(a) + pairs.index(b)) % 10 == 0 for a, b in combinations(chosen, 2) if a != b)
+        if table == "unseen" or strange == (table == "pairs"):
+            break
     cells = sorted(rng.choice(CELLS * CELLS, count, replace=False).tolist())
     return [(*pair, cell // CELLS, cell % CELLS) for pair, cell in zip(chosen, cells, strict=True)]
 
@@ -62,12 +65,17 @@ def relation(one: Thing, other: Thing) -> str:
     return "above" if not right else "above and left of" if right > 0 else "above and right of"
 
 
+def named(thing: Thing) -> str:
+    """A thing with its article."""
+    return f"{'an' if thing[0][0] in 'aeiou' else 'a'} {thing[0]} {thing[1]}"
+
+
 def sentence(found: list[Thing]) -> str:
     """What is said of a scene."""
-    said = [f"A {found[0][0]} {found[0][1]}"]
+    said = named(found[0]).capitalize()
     for i, (one, other) in enumerate(pairwise(found)):
-        said.append(f"{' is' if not i else ', which is'} {relation(one, other)} a {other[0]} {other[1]}")
-    return "".join(said) + "."
+        said += f"{', which' if i else ''} is {relation(one, other)} {named(other)}"
+    return f"{said}."
 
 
 def draw(found: list[Thing], rng: np.random.Generator) -> Image.Image:
@@ -105,11 +113,11 @@ def prepare(target: Path, scale: float) -> None:
     """Draw all scenes and write both tables; ``scale`` is how many of each part, against ``COUNTS``."""
     (target / "images").mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
-    for table, parts in (("seen", COUNTS), ("unseen", UNSEEN)):
+    for table, parts in (("seen", COUNTS), ("unseen", OTHERS), ("pairs", OTHERS)):
         with (target / f"{table}.jsonl").open("w", encoding="utf-8") as file:
             for split, count in parts.items():
                 for number in range(round(scale * count)):
-                    found = things(rng, table == "unseen")
+                    found = things(rng, table)
                     name = f"images/{table}-{split}-{number:04}.png"
                     draw(found, rng).save(target / name)
                     row = {"image": name, "caption": sentence(found), "split": split}
