@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -13,7 +13,9 @@ from rich.console import Console
 from crnn.cli.options import BEAM, Format, Threads, reading_of, say_left_out, say_unheard
 from crnn.cli.options import threads as use_threads
 from crnn.errors import CrnnError, DataError, SettingsError
-from crnn.text import Alphabet
+
+if TYPE_CHECKING:
+    from crnn.text import Alphabet
 
 LETTERS, WORDS = 6, 3  # the longest n-grams of each, where nobody says
 HELD_OUT = 20  # of so many texts one is kept to see how surprising new texts are
@@ -45,6 +47,7 @@ def train(
     """
     from crnn.decode.ngram import train as count
     from crnn.decode.ngram import write_arpa
+    from crnn.text import Alphabet
 
     if not out.name.endswith((".arpa", ".arpa.gz")):
         raise SettingsError(f"the file {out.name!r}", expected="a name in .arpa or .arpa.gz", do="Rename it.")
