@@ -36,7 +36,8 @@ Made = Callable[..., Any]
 
 def ready(bundle: Bundle) -> Predictor:
     """With statistics that are not the initial ones."""
-    torch.nn.init.normal_(next(p for n, p in bundle.net.head.named_parameters() if p.dim() > 1), std=0.5)
+    for weight in [p for p in bundle.net.head.parameters() if p.dim() > 1][:1]:  # a network may answer by itself
+        torch.nn.init.normal_(weight, std=0.5)
     return Predictor(bundle, precision="float32", batch_size=8)
 
 
@@ -51,7 +52,8 @@ def test_the_parts_add_up_to_what_the_sample_makes_of_an_empty_one(
     assert why.steps.sum() == pytest.approx(why.whole, rel=0.05, abs=0.05 * np.abs(why.steps).sum() + 1e-4)
     assert why.prediction == read(sample)
     shown = read.kind.shown(sample.x, why.heat)
-    assert ("linear-gradient" in shown) == (kind != "sentence") and shown.count("<div") == shown.count("</div")
+    assert ("linear-gradient" in shown) == (kind not in ("sentence", "scene"))  # these colour words, or have one moment
+    assert shown.count("<div") == shown.count("</div")
 
 
 def pieces(kind: str, count: int = 60) -> tuple[list[Any], list[float], list[int]]:

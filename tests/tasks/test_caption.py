@@ -155,6 +155,7 @@ def test_attention_is_over_places_where_there_are_some() -> None:
         made = bundle(own, model, kind, **({"size": 8} if model == "rcnn_96" else {"channels": [4, 6]}))
         x = torch.rand(1, 24, 3, 16) if kind == "picture" else torch.rand(1, 5, 3, 16, 24)
         with torch.no_grad():
+            next(m.output for m in made.net.head.modules() if hasattr(m, "output")).bias[0] = -9.0  # 0 ends a sentence
             (p,) = own.predict(made.net.eval(), Batch(("a",), Seq(x, torch.tensor([x.shape[1]]))))
         shapes[model, kind] = p.maps.shape[1:]
         assert p.maps.reshape(len(p.parts), -1).sum(1) == pytest.approx(np.ones(len(p.parts)), abs=1e-4)
