@@ -9,7 +9,17 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RATES = ("cer", "wer", "error", "accuracy", "balanced_accuracy", "macro_f1", "segment_f1", "event_f1")
-RATES += ("cer_gain", "wer_gain", "cer_surest_90", "calibration_error", "mean_of_folds", "least_fold", "most_fold")
+RATES += (
+    "coverage",
+    "promised",
+    "cer_gain",
+    "wer_gain",
+    "cer_surest_90",
+    "calibration_error",
+    "mean_of_folds",
+    "least_fold",
+    "most_fold",
+)
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -39,8 +49,8 @@ def table(results: list[dict[str, Any]]) -> str:
 
 
 def own(metrics: dict[str, Any]) -> list[str]:
-    """Names of figures without the ends of their intervals."""
-    return [k for k in metrics if not k.endswith(("_low", "_high"))]
+    """Names of figures without the ends of their intervals and without spreads."""
+    return [k for k in metrics if not k.endswith(("_low", "_high", "_spread"))]
 
 
 def rows_of(rows: dict[str, dict[str, Any]], keys: Iterable[str]) -> list[str]:
@@ -51,14 +61,16 @@ def rows_of(rows: dict[str, dict[str, Any]], keys: Iterable[str]) -> list[str]:
 
 
 def say(row: dict[str, Any], key: str) -> str:
-    """One cell: rates in per cent, with their interval where there is one."""
+    """One cell: rates in per cent, with their interval or their spread where there is one; else four digits."""
     value = row.get(key)
     if value is None:
         return ""
     if key not in RATES:
         if key.startswith("share"):
             return f"{100 * value:.0f} %"
-        return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+        wide = row.get(f"{key}_spread")
+        spread = "" if wide is None else f" ± {wide:.1g}"
+        return (f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}") + spread
     low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
     interval = f" ({100 * low:.2f} to {100 * high:.2f})" if low is not None and high is not None else ""
     return f"{100 * value:.2f} %{interval}"
