@@ -68,6 +68,8 @@ class Task(Protocol):
     """Whether its inputs may be varied in training while their answers stay as they are."""
     votes: bool
     """Whether answers of several bundles can become one."""
+    explains: bool
+    """Whether moments of the input speak for an answer, so that ``evidence`` can be asked."""
     stratum: Callable[[Sample], Any] | None
     """The class of a sample, of which each part of the data gets its share, if there are classes."""
     outputs: int

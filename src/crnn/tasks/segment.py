@@ -195,13 +195,8 @@ class Segment(Common):
         return [Prediction(i, LabelMap.of(m), s) for i, m, s in zip(batch.ids, whole, scores, strict=True)]
 
     def evidence(self, net: Any, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
-        """The mean logit, over all places of the last frame, of the label that most of the answer has, or of the label
-        ``of``."""
-        names = self.labels.names
-        if of is not None and of not in names:
-            raise SettingsError(f"the label {of!r}", expected=f"one of {', '.join(names)}", do="Name it so.")
-        most = int(np.bincount(prediction.value.numbers.ravel()).argmax())
-        return _last(net(inputs).x, inputs.lengths)[:, most if of is None else names.index(of)].mean((1, 2))
+        do = "Look at the maps: crnn predict --out FOLDER writes them."
+        raise SettingsError("reasons for a label map", expected="answers with moments to point at", do=do)
 
     # figures
 

@@ -148,7 +148,7 @@ def write_page(
         why = explain(predictor, sample) if next(worst, None) is not None else None
         return task.show(prediction, task.truth(sample), shown(predictor, sample, why))
 
-    note = f"{tested.report.details.get('note', '')} {NOTE if explained else ''}"
+    note = f"{tested.report.details.get('note', '')} {NOTE if explained and task.explains else ''}"
     report = replace(tested.report, details={**tested.report.details, "note": note.strip()})
     write_html(path, report, title=title, summary=summary, fragments=fragment)
 
