@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,15 @@ WORDS = [a + b + c for a in ("a", "be", "dd") for b in ("c", "ee", " f") for c i
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def own_models() -> Iterator[None]:
+    """Models that a test adds are not there for the next."""
+    known = dict(MODELS)
+    yield
+    MODELS.clear()
+    MODELS.update(known)
 
 
 def shrink(model: Any) -> dict[str, Any]:
