@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from crnn.errors import SettingsError
 from crnn.layers import ConvBlock
 
 Make = Callable[[int, int], nn.Module]
@@ -18,10 +19,15 @@ Make = Callable[[int, int], nn.Module]
 class UShape(nn.Module):
     """``(pictures, inputs, height, width)`` to ``(pictures, channels[0], height, width)``: a ``block`` at each size on
     the way down, at half the size of the one before (rounded up), and on the way up one that sees the maps from below,
-    brought to its size and width, beside those of the way down. ``bottom`` is put between the two ways."""
+    brought to its size and width, beside those of the way down. ``bottom`` is put between the two ways.
+
+    Raises ``SettingsError`` where ``channels``, a setting of the encoder, names no size."""
 
     def __init__(self, inputs: int, channels: Sequence[int], *, block: Make, biased: bool = False) -> None:
         super().__init__()
+        if not channels:
+            do = "Name one size."
+            raise SettingsError("encoder.channels is empty", expected="maps at each size of the picture", do=do)
         self.down = nn.ModuleList(block(i, o) for i, o in zip((inputs, *channels), channels, strict=False))
         pairs = list(pairwise(channels))
         self.up = nn.ModuleList(

@@ -15,7 +15,6 @@ from typing import Literal
 from torch import Tensor, nn
 
 from crnn.config import Count, Share, Whole
-from crnn.errors import SettingsError
 from crnn.layers import SharedNorm, StepNorm, TiedRCL
 from crnn.models._folded import Folded
 from crnn.models._u_shape import UShape
@@ -45,9 +44,6 @@ class R2UNet(nn.Module):
     def __init__(self, spec: InputSpec, settings: Settings = Settings()) -> None:
         super().__init__()
         s = settings
-        if not s.channels:
-            do = "Name one size."
-            raise SettingsError("encoder.channels is empty", expected="maps at each size of the picture", do=do)
         norm = SharedNorm if s.norm == "bn_shared" else StepNorm
         layer = partial(TiedRCL, steps=s.steps, norm=norm, recompute=s.recompute)
         self.shape = UShape(spec.channels, s.channels, block=partial(Residual, layer), biased=True)

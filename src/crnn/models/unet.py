@@ -13,7 +13,6 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from crnn.config import Count, Share
-from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, ConvGRU, ConvLSTM, Recurrent
 from crnn.models._folded import Folded
 from crnn.models._u_shape import UShape
@@ -42,9 +41,6 @@ class UNet(nn.Module):
     def __init__(self, spec: InputSpec, settings: Settings = Settings()) -> None:
         super().__init__()
         s = settings
-        if not s.channels:
-            do = "Name one size."
-            raise SettingsError("encoder.channels is empty", expected="maps at each size of the picture", do=do)
         self.shape = UShape(spec.channels, s.channels, block=Twice)
         self.dropout = nn.Dropout(s.dropout)
         make = {"convlstm": ConvLSTM, "convgru": ConvGRU}.get(s.bottom)

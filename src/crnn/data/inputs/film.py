@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,6 +19,7 @@ from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._film_files import SUFFIXES, Header, Source, header_of, read_frames
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._pictures import Mode
+from crnn.data.inputs._scale import UNKNOWN, Scale
 from crnn.data.inputs.film_augment import FilmAugment
 from crnn.errors import CrnnError, DataError
 from crnn.findings import Finding, Look
@@ -27,16 +28,6 @@ from crnn.types import InputSpec, Sample
 LOOKS = 100  # films of the training part that the scale is learned from
 LARGEST = 112  # pixels to which a height that nobody set is limited
 STRIP = (8, 120)  # frames in the picture for reports, and their height
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """What is learned of films: size in pixels, and mean and deviation of each channel, of values from 0 to 1."""
-
-    height: int = 64
-    width: int = 64
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
 
 
 class Film(Kind):
@@ -64,7 +55,7 @@ class Film(Kind):
         longest: Count = 100_000
         """Most frames of a film as it is on disk; longer ones are refused."""
 
-    def __init__(self, settings: Settings = Settings(), scale: Scale = Scale()) -> None:
+    def __init__(self, settings: Settings = Settings(), scale: Scale = UNKNOWN) -> None:
         self.settings, self.scale = settings, scale
         self.mode: Mode = "L" if len(scale.mean) == 1 else "RGB"
         channels = len(scale.mean) * (2 if settings.motion == "beside" else 1)
@@ -85,7 +76,7 @@ class Film(Kind):
             try:
                 width, height = header_of(sample.x).size
                 small = min(LARGEST, height)
-                scale = Scale(small, max(1, round(small * width / height)), *_blank(settings))
+                scale = Scale.blank(small, max(1, round(small * width / height)), settings.colour)
                 x = cls(settings, scale).decode(sample.x).reshape(-1, len(scale.mean)) / 255
             except CrnnError as error:
                 errors.append(error)
@@ -96,22 +87,20 @@ class Film(Kind):
             do = "Run crnn check on the data."
             raise errors[0] if errors else DataError("holds no films", expected="at least one", do=do)
         mean, square = np.mean(sums, axis=0)
-        deviation = np.sqrt(np.maximum(square - mean**2, 1e-4))
         widths, heights = np.array(sizes, dtype=float).T
         height = settings.height or min(LARGEST, round(float(np.median(heights))))
         width = settings.width or max(1, round(height * float(np.median(widths / heights))))
-        return cls(settings, Scale(height, width, *(tuple(np.round(v, 5).tolist()) for v in (mean, deviation))))
+        return cls(settings, Scale.of(height, width, mean, square))
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
         if not learned:
-            height = settings.height or settings.width or Scale().height
-            return cls(settings, Scale(height, settings.width or height, *_blank(settings)))
-        mean, deviation = tuple(map(float, learned["mean"])), tuple(map(float, learned["deviation"]))
-        return cls(settings, Scale(int(learned["height"]), int(learned["width"]), mean, deviation))
+            height = settings.height or settings.width or UNKNOWN.height
+            return cls(settings, Scale.blank(height, settings.width or height, settings.colour))
+        return cls(settings, Scale.restore(learned))
 
     def learned(self) -> dict[str, Any]:
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.scale).items()}
+        return self.scale.learned()
 
     def steps(self, source: Source) -> int:
         return self._steps(header_of(source), source)
@@ -137,9 +126,8 @@ class Film(Kind):
         return augment(x[order], rng), None if y is None else y[order]
 
     def finish(self, x: np.ndarray) -> np.ndarray:
-        scale, mean = (np.array(v, np.float32) for v in (self.scale.deviation, self.scale.mean))
         # (time, height, width, channels) -> (time, channels, height, width)
-        y = ((x.astype(np.float32) / 255 - mean) / scale).transpose(0, 3, 1, 2)
+        y = self.scale.scaled(x).transpose(0, 3, 1, 2)
         if self.settings.motion == "none":
             return y
         change = np.diff(y, axis=0, prepend=y[:1])  # the first frame has none before it
@@ -189,9 +177,3 @@ class Film(Kind):
                 file=file,
             )
         return max(1, round(header.seconds * self.settings.rate))
-
-
-def _blank(settings: Film.Settings) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation before anything is learned."""
-    channels = 1 if settings.colour == "grey" else 3
-    return (0.0,) * channels, (1.0,) * channels

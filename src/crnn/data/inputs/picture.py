@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal, Self
 
@@ -18,6 +18,7 @@ from PIL import Image
 from crnn.config import Whole
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._pictures import SUFFIXES, Mode, Source, opened, size_of
+from crnn.data.inputs._scale import UNKNOWN, Scale, channels_of, sums_of
 from crnn.data.inputs._shown import picture_html
 from crnn.data.inputs.picture_augment import PictureAugment
 from crnn.errors import CrnnError, DataError, SettingsError
@@ -27,16 +28,6 @@ from crnn.types import InputSpec, Region, Sample
 LOOKS = 1000  # pictures of the training part that sizes and scales are learned from
 LARGEST = 128  # pixels to which a height that nobody set is limited
 VIEWS = {"one": 1, "flip": 2, "ten": 10}
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """What is learned of pictures: size in pixels, and mean and deviation of each channel, of values from 0 to 1."""
-
-    height: int = 64
-    width: int = 64
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
 
 
 class Picture(Kind):
@@ -63,7 +54,7 @@ class Picture(Kind):
         """Views of each picture that are averaged in testing: one, also its mirror image, or the four corners and the
         middle, each mirrored, too."""
 
-    def __init__(self, settings: Settings = Settings(), scale: Scale = Scale()) -> None:
+    def __init__(self, settings: Settings = Settings(), scale: Scale = UNKNOWN) -> None:
         self.settings, self.scale = settings, scale
         self.mode: Mode = "L" if len(scale.mean) == 1 else "RGB"
         self.size = (scale.width, scale.height)
@@ -99,34 +90,25 @@ class Picture(Kind):
             except CrnnError as error:
                 errors.append(error)
                 continue
-            picture.thumbnail((LARGEST, LARGEST))
-            x = np.asarray(picture, np.float64).reshape(-1, 3) / 255
             sizes.append(size)
-            sums.append([x.mean(0), (x**2).mean(0), np.full(3, abs(x - x.mean(1, keepdims=True)).mean())])
+            sums.append(sums_of(picture, LARGEST))
         if not sizes:
             do = "Run crnn check on the data."
             raise errors[0] if errors else DataError("holds no pictures", expected="at least one", do=do)
-        mean, square, _ = np.mean(sums, axis=0)
-        if settings.colour == "grey" or (settings.colour == "auto" and max(s[2][0] for s in sums) < 0.01):
-            mean, square = mean.mean(keepdims=True), square.mean(keepdims=True)
-        deviation = np.sqrt(np.maximum(square - mean**2, 1e-4))
         widths, heights = np.array(sizes, dtype=float).T
         height = settings.height or min(LARGEST, round(float(np.median(heights))))
         width = settings.width or max(1, round(height * float(np.median(widths / heights))))
-        return cls(settings, Scale(height, width, _rounded(mean), _rounded(deviation)))
+        return cls(settings, Scale.of(height, width, *channels_of(sums, settings.colour)))
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
         if not learned:
-            channels = 1 if settings.colour == "grey" else 3
-            height = settings.height or settings.width or max(Scale().height, settings.crop)
-            scale = Scale(height, settings.width or height, (0.0,) * channels, (1.0,) * channels)
-            return cls(settings, scale)
-        mean, deviation = tuple(map(float, learned["mean"])), tuple(map(float, learned["deviation"]))
-        return cls(settings, Scale(int(learned["height"]), int(learned["width"]), mean, deviation))
+            height = settings.height or settings.width or max(UNKNOWN.height, settings.crop)
+            return cls(settings, Scale.blank(height, settings.width or height, settings.colour))
+        return cls(settings, Scale.restore(learned))
 
     def learned(self) -> dict[str, Any]:
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.scale).items()}
+        return self.scale.learned()
 
     def steps(self, source: Source) -> int:
         size_of(_pixels(source))  # which says what is wrong with a file
@@ -175,9 +157,8 @@ class Picture(Kind):
         return self._piece(x, top, left), y
 
     def finish(self, x: np.ndarray) -> np.ndarray:
-        scale, mean = (np.array(v, np.float32) for v in (self.scale.deviation, self.scale.mean))
         # (height, width, channels) -> (time, channels, height)
-        return ((x.astype(np.float32) / 255 - mean) / scale).transpose(1, 2, 0)
+        return self.scale.scaled(x).transpose(1, 2, 0)
 
     @property
     def view_count(self) -> int:
@@ -229,7 +210,3 @@ def _pixels(source: Any) -> Any:
         factor = 255 if source.dtype.kind == "f" and source.max() <= 1 else 1
         return np.clip(source * factor, 0, 255).astype(np.uint8)
     return source
-
-
-def _rounded(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(round(float(v), 5) for v in values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -20,6 +20,7 @@ from crnn.config import Whole
 from crnn.data.inputs._film_files import frames_in
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._pictures import SUFFIXES, Mode, opened, size_of
+from crnn.data.inputs._scale import UNKNOWN, Scale, channels_of, sums_of
 from crnn.data.inputs._shown import picture_html
 from crnn.data.inputs.scene_augment import SceneAugment
 from crnn.errors import CrnnError, DataError
@@ -34,16 +35,6 @@ LARGEST = 256  # pixels to which the sides of a tile that nobody set are limited
 SHOWN = 480  # pixels to which the longer side is limited in reports
 IGNORED = 255
 """The label of pixels that do not count, and of what lies outside of a picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """What is learned of scenes: the tile in pixels, and mean and deviation of each channel, of values from 0 to 1."""
-
-    height: int = 64
-    width: int = 64
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
 
 
 class Scene(Kind):
@@ -62,7 +53,7 @@ class Scene(Kind):
         colour: Literal["auto", "colour", "grey"] = "auto"
         """Three channels or one; auto looks whether the training part has any colour."""
 
-    def __init__(self, settings: Settings = Settings(), scale: Scale = Scale()) -> None:
+    def __init__(self, settings: Settings = Settings(), scale: Scale = UNKNOWN) -> None:
         self.settings, self.scale = settings, scale
         self.mode: Mode = "L" if len(scale.mean) == 1 else "RGB"
         self.spec = InputSpec("scene", len(scale.mean), (scale.height, scale.width))
@@ -86,31 +77,23 @@ class Scene(Kind):
             except CrnnError as error:
                 errors.append(error)
                 continue
-            small.thumbnail((LARGEST, LARGEST))
-            x = np.asarray(small, np.float64).reshape(-1, 3) / 255
-            sums.append([x.mean(0), (x**2).mean(0), np.full(3, abs(x - x.mean(1, keepdims=True)).mean())])
+            sums.append(sums_of(small, LARGEST))
         if not sums:
             do = "Run crnn check on the data."
             raise errors[0] if errors else DataError("holds no pictures", expected="at least one", do=do)
-        mean, square, _ = np.mean(sums, axis=0)
-        if settings.colour == "grey" or (settings.colour == "auto" and max(s[2][0] for s in sums) < 0.01):
-            mean, square = mean.mean(keepdims=True), square.mean(keepdims=True)
-        deviation = np.sqrt(np.maximum(square - mean**2, 1e-4))
         width, height = (min(LARGEST, round(float(side))) for side in np.median(sizes, axis=0))
-        mean, deviation = (tuple(np.round(v, 5).tolist()) for v in (mean, deviation))
-        return cls(settings, Scale(settings.tile[0] or height, settings.tile[1] or width, mean, deviation))
+        channels = channels_of(sums, settings.colour)
+        return cls(settings, Scale.of(settings.tile[0] or height, settings.tile[1] or width, *channels))
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
         if not learned:
-            channels = 1 if settings.colour == "grey" else 3
-            height, width = (side or Scale().height for side in settings.tile)
-            return cls(settings, Scale(height, width, (0.0,) * channels, (1.0,) * channels))
-        mean, deviation = tuple(map(float, learned["mean"])), tuple(map(float, learned["deviation"]))
-        return cls(settings, Scale(int(learned["height"]), int(learned["width"]), mean, deviation))
+            height, width = (side or UNKNOWN.height for side in settings.tile)
+            return cls(settings, Scale.blank(height, width, settings.colour))
+        return cls(settings, Scale.restore(learned))
 
     def learned(self) -> dict[str, Any]:
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.scale).items()}
+        return self.scale.learned()
 
     def steps(self, source: Source) -> int:
         if isinstance(source, Clip):
@@ -158,9 +141,8 @@ class Scene(Kind):
         return augment(x, rng), None if y is None else np.ascontiguousarray(y)
 
     def finish(self, x: np.ndarray) -> np.ndarray:
-        scale, mean = (np.array(v, np.float32) for v in (self.scale.deviation, self.scale.mean))
         # (frames, height, width, channels) -> (frames, channels, height, width)
-        return np.ascontiguousarray(((x.astype(np.float32) / 255 - mean) / scale).transpose(0, 3, 1, 2))
+        return np.ascontiguousarray(self.scale.scaled(x).transpose(0, 3, 1, 2))
 
     def look(self, source: Source) -> Look:
         x = self.decode(source)
