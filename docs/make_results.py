@@ -39,7 +39,8 @@ def table(results: list[dict[str, Any]]) -> str:
             lines += ["| figure | |", "|---|---:|", *(f"| {k} | {say(r['metrics'], k)} |" for k in r["metrics"])]
             for keys in dict.fromkeys(tuple(row) for row in r["baselines"].values()):
                 lines += ["", *rows_of({n: row for n, row in r["baselines"].items() if tuple(row) == keys}, keys)]
-        seconds = f", trained in {r['train_seconds'] / 60:.0f} minutes" if r.get("train_seconds") else ""
+        took = r.get("train_seconds") or 0
+        seconds = f", trained in {f'{took / 60:.0f} minutes' if took > 100 else f'{took:.0f} seconds'}" if took else ""
         lines += [
             "",
             f"`{r['command']}`, seed {r['seed']}, {r['parameters']:,} parameters{seconds}; {r['machine']}, "

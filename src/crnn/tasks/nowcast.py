@@ -40,6 +40,7 @@ class Nowcast(FramesReport):
     kinds = ("frames",)
     model = "convlstm"
     aligned = True
+    explains = False
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
