@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from crnn.data.described import Described
 from crnn.data.formats import open_data
 from crnn.data.formats._asked import Asked
 from crnn.errors import CrnnError, DataError
@@ -140,3 +141,55 @@ def test_what_is_broken_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="leaves the folder"):
         opened(tmp_path)
+
+
+def test_boxes_and_the_words_that_speak_of_them(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "b.png")
+    rows: list[dict[str, Any]] = [
+        {"image": "a.png", "captions": ["one  cat", ""], "boxes": [[1, 0, 3, 9], [0, 0, 2, 3]]},
+        {"image": "b.png", "captions": "a dog and a cat", "boxes": [[0, 0, 2, 3]], "phrases": [["a dog", 0]]},
+        {"image": "b.png", "captions": "a cat", "boxes": [[2, 0, 4, 3]], "phrases": [[["a cat", 0]]]},
+    ]
+    rows[0]["phrases"] = [[["cat", 1]], []]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    samples, left_out = opened(tmp_path, Asked(answer="sentences", regions=True))
+    one, two = (s.y for s in samples)
+    assert one == Described(("one cat",), ((0.25, 0.0, 0.75, 1.0), (0.0, 0.0, 0.5, 1.0)), ((("cat", 1),),))
+    assert two.boxes == ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0))
+    assert two.phrases == ((("a dog", 0),), (("a cat", 1),)) and str(two) == "a dog and a cat / a cat"
+    assert [e.given for e in left_out] == ["has 1 empty sentences among 2"]
+    assert [s.y for s in opened(tmp_path)[0]] == [one.sentences, two.sentences], "for others there are sentences alone"
+
+
+def test_boxes_in_cells_of_a_table(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "b.png")
+    lines = ["image;caption;boxes;phrases", 'a.png;a cat;[[0, 0, 2, 3]];[["cat", 0]]', "b.png;a dog;;"]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    samples, left_out = opened(tmp_path, Asked(answer="sentences", regions=True))
+    assert [s.y for s in samples] == [
+        Described(("a cat",), ((0.0, 0.0, 0.5, 1.0),), ((("cat", 0),),)),
+        Described(("a dog",)),
+    ]
+    assert not left_out
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"boxes": [[0, 0, 2]]}, "has the box [0, 0, 2] in a picture of 4 x 3"),
+        ({"boxes": [[5, 0, 9, 3]]}, "some of it inside of the picture"),
+        ({"boxes": [[2, 0, 1, 3]]}, "has the box [2, 0, 1, 3]"),
+        ({"boxes": {"x": 1}}, "has boxes that are no list"),
+        ({"boxes": "here"}, "has boxes that are no list"),
+        ({"boxes": [[0, 0, 2, 3]], "phrases": [["cat", 1]]}, "has the phrase ['cat', 1] and 1 boxes"),
+        ({"boxes": [[0, 0, 2, 3]], "phrases": [[["cat", 0]], []]}, "has phrases of 2 sentences, and 1 sentences"),
+        ({"boxes": [[0, 0, 2, 3]], "phrases": [[["cat", True]]]}, "has the phrase ['cat', True]"),
+    ],
+)
+def test_boxes_that_make_no_sense_are_named(more: dict[str, Any], words: str, tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "b.png")
+    rows = [{"image": "a.png", "caption": "a cat", **more}, {"image": "b.png", "caption": "a dog"}]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    samples, left_out = opened(tmp_path, Asked(answer="sentences", regions=True))
+    assert [s.id for s in samples] == ["b.png"] and len(left_out) == 1
+    assert words in str(left_out[0]) and "line 1" in str(left_out[0])

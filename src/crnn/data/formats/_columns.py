@@ -62,6 +62,8 @@ SHARED: dict[str, tuple[str, ...]] = {
     ),
     "split": ("split", "part", "subset"),
 }
+REGIONS: dict[str, tuple[str, ...]] = {"boxes": ("boxes", "bboxes", "regions"), "phrases": ("phrases", "entities")}
+"""Parts of pictures that sentences speak of."""
 SENTENCES = ("text", "sentence", "review", "question", "sentence_text")
 """Columns that hold the source itself, where no column names files."""
 
@@ -70,7 +72,7 @@ def roles_of(names: Sequence[str], table: Path, asked: Asked) -> dict[str, str]:
     """Which column plays which part; columns of several inputs and answers stand under ``input:NAME`` and
     ``answer:NAME``. Raises ``DataError`` listing the columns if one that is needed is not among them."""
     spelled = {spell(name): name for name in reversed(names)}
-    usual = NAMES[asked.answer] | SHARED
+    usual = NAMES[asked.answer] | SHARED | (REGIONS if asked.regions else {})
     roles = {role: next((spelled[n] for n in words if n in spelled), None) for role, words in usual.items()}
     first, answer = list(NAMES[asked.answer])[:2]
     if asked.group is not None and spell(asked.group) in spelled:

@@ -4,6 +4,9 @@ A table (.jsonl .csv .tsv .parquet) has a column of files (or of texts) and one 
 sentence, and then all rows of one file are one sample. COCO's JSON has ``images`` and ``annotations``, or sentences in
 each image (``dataset_*.json`` of Karpathy's splits); its pictures are looked for in the JSON's folder, and in the one
 above if that is named annotations. Beside ``a.jpg`` lies ``a.txt``, a sentence on each line.
+
+Who asks for ``regions`` is given a ``Described`` of each picture: a table may also have a column ``boxes`` (left, top,
+right, bottom in pixels) and one of ``phrases``, pairs of words and the number of their box.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crnn.data.described import Described, boxes_of, phrases_of
 from crnn.data.formats._asked import Asked
 from crnn.data.formats._columns import roles_of, shared_of, source_of, word_of
 from crnn.data.formats._files import (
+    PICTURES,
     SPLITS,
     Split,
     decode,
@@ -31,6 +36,7 @@ from crnn.data.formats._files import (
 )
 from crnn.data.formats._rows import SUFFIXES, columns, rows
 from crnn.data.formats._tables import choose, known, near, split_stem
+from crnn.data.inputs._pictures import size_of
 from crnn.errors import CrnnError, DataError
 from crnn.types import Sample
 
@@ -63,8 +69,8 @@ def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
 
 
 def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
-    """A sample for each source, its ``y`` a tuple of sentences. A source without one goes to ``left_out``, an empty
-    sentence too, unless ``asked.truths`` is false: then it has ``y=None``."""
+    """A sample for each source, its ``y`` a tuple of sentences, or a ``Described``. A source without one goes to
+    ``left_out``, an empty sentence too, unless ``asked.truths`` is false: then it has ``y=None``, or no sentences."""
     if path.is_file() and path.suffix.lower() == ".json":
         found = _of_coco([path], left_out)
     elif path.is_file() or known(near(path), _fits(asked)):
@@ -74,20 +80,21 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
     else:
         found = _of_pairs(path, left_out, asked)
     for sample in found:
-        sentences = _cleaned(sample, left_out)
-        if sentences or not asked.truths:
-            yield replace(sample, y=sentences or None)
+        whole = sample.y if isinstance(sample.y, Described) else Described(sample.y)
+        described = _cleaned(whole, sample.id, left_out)
+        if described.sentences or not asked.truths:
+            yield replace(sample, y=described if asked.regions else described.sentences or None)
         else:
             left_out.append(DataError("has no sentence", expected="one or more", do=NO_SENTENCE, file=sample.id))
 
 
-def _cleaned(sample: Sample, left_out: list[CrnnError]) -> tuple[str, ...]:
-    """The sentences of ``sample``; those that are empty are said where there are others."""
-    found = tuple(" ".join(text.split()) for text in sample.y)
-    good = tuple(text for text in found if text)
-    if good and len(good) < len(found):
-        given = f"has {len(found) - len(good)} empty sentences among {len(found)}"
-        left_out.append(DataError(given, expected="a text in each", do="Write or delete them.", file=sample.id))
+def _cleaned(described: Described, name: str, left_out: list[CrnnError]) -> Described:
+    """The sentences of the sample ``name``; those that are empty are said where there are others."""
+    good = described.cleaned()
+    found, kept = len(described.sentences), len(good.sentences)
+    if kept and kept < found:
+        given = f"has {found - kept} empty sentences among {found}"
+        left_out.append(DataError(given, expected="a text in each", do="Write or delete them.", file=name))
     return good
 
 
@@ -125,15 +132,16 @@ def _of_table(table: Path, root: Path, part: Split | None, left_out: list[CrnnEr
         try:
             x, name = _source(row, roles, table, root, where)
             sentences = tuple(text for column in answers for text in _texts(row.get(column), where, table))
+            described = _described(row, roles, x, sentences, table, where)
             group, split = shared_of(row, roles, table, where)
         except DataError as error:
             left_out.append(error)
             continue
         if name in found:
             before = found[name]
-            found[name] = replace(before, y=(*before.y, *sentences))
+            found[name] = replace(before, y=before.y.joined(described))
         else:
-            found[name] = Sample(name, x, sentences, group, split or part)
+            found[name] = Sample(name, x, described, group, split or part)
     yield from found.values()
 
 
@@ -148,6 +156,21 @@ def _source(row: Mapping[str, Any], roles: Mapping[str, str], table: Path, root:
         return text, text if len(text) < 80 else f"{table.name}:{where.split()[1]}"
     path = source_of(row.get(roles["source"]), table, where)
     return path, name_in(root, path)
+
+
+def _described(
+    row: Mapping[str, Any], roles: Mapping[str, str], x: Any, sentences: tuple[str, ...], table: Path, where: str
+) -> Described:
+    """The sentences of a row with the boxes in its picture, if it has any. Raises ``DataError``."""
+    value = row.get(roles["boxes"]) if "boxes" in roles else None
+    if not value:
+        return Described(sentences)
+    if not (isinstance(x, Path) and x.suffix.lower() in PICTURES):
+        given = f"{where}has boxes in a source that is no picture"
+        raise DataError(given, expected="none", do="Leave the column out.", file=table)
+    boxes = boxes_of(value, size_of(x), where, table)
+    phrases = row.get(roles["phrases"]) if "phrases" in roles else None
+    return Described(sentences, boxes, phrases_of(phrases, len(sentences), len(boxes), where, table))
 
 
 def _texts(value: Any, where: str, table: Path) -> list[str]:
