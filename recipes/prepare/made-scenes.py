@@ -1,4 +1,5 @@
-"""Drawn scenes of two to four coloured shapes and the sentence of each, for recipes/caption-scenes.toml.
+"""Drawn scenes of two to four coloured shapes and the sentence of each, for recipes/caption-scenes.toml and
+match-scenes.toml.
 
     python recipes/prepare/made-scenes.py scenes
 
@@ -6,7 +7,8 @@ Shapes stand in the cells of a grid of 3 x 3 and are named row by row, each with
 is left of a blue square, which is above a green star." Some combinations are never shown in ``seen.jsonl`` (train,
 valid, test): eight of the 48 of colour and shape, of which there is at least one in each scene of ``unseen.jsonl``; and
 a tenth of all pairs of the other 40 things in one scene, of which there is at least one in each scene of
-``pairs.jsonl`` (both valid, test). Written are pictures of 64 x 64 and tables of image, caption, split.
+``pairs.jsonl`` (both valid, test). Written are pictures of 64 x 64 and tables of image, caption, boxes, phrases, split: the box of each
+shape in pixels, and which words speak of it.
 """
 
 from __future__ import annotations
@@ -78,17 +80,20 @@ def sentence(found: list[Thing]) -> str:
     return f"{said}."
 
 
-def draw(found: list[Thing], rng: np.random.Generator) -> Image.Image:
-    """The scene, shapes of several sizes and a little off their cells' middles, on a grey of its own."""
+def draw(found: list[Thing], rng: np.random.Generator) -> tuple[Image.Image, list[list[float]]]:
+    """The scene, shapes of several sizes and a little off their cells' middles, on a grey of its own; and the square
+    around each, as left, top, right, bottom."""
     ground = int(rng.integers(90, 130))
     picture = Image.new("RGB", (SIDE * TWICE, SIDE * TWICE), (ground,) * 3)
     pen = ImageDraw.Draw(picture)
-    cell = SIDE / CELLS
+    cell, boxes = SIDE / CELLS, []
     for colour, shape, row, column in found:
         size = rng.uniform(6.0, 9.0)
         x, y = (cell * (place + 0.5) + rng.uniform(-1.5, 1.5) for place in (column, row))
         shade = tuple(int(np.clip(value + rng.integers(-15, 16), 0, 255)) for value in COLOURS[colour])
-        box = [TWICE * value for value in (x - size, y - size, x + size, y + size)]
+        around = (x - size, y - size, x + size, y + size)
+        boxes.append([round(min(max(value, 0.0), SIDE), 1) for value in around])
+        box = [TWICE * value for value in around]
         if shape == "circle":
             pen.ellipse(box, fill=shade)
         elif shape == "ring":
@@ -106,7 +111,7 @@ def draw(found: list[Thing], rng: np.random.Generator) -> Image.Image:
             pen.polygon([(TWICE * a, TWICE * b) for a, b in corners.tolist()], fill=shade)
     small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
     noisy = small + rng.normal(0, 3, small.shape)
-    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)), boxes
 
 
 def prepare(target: Path, scale: float) -> None:
@@ -119,8 +124,11 @@ def prepare(target: Path, scale: float) -> None:
                 for number in range(round(scale * count)):
                     found = things(rng, table)
                     name = f"images/{table}-{split}-{number:04}.png"
-                    draw(found, rng).save(target / name)
-                    row = {"image": name, "caption": sentence(found), "split": split}
+                    picture, boxes = draw(found, rng)
+                    picture.save(target / name)
+                    phrases = [[f"{colour} {shape}", i] for i, (colour, shape, *_) in enumerate(found)]
+                    row = {"image": name, "caption": sentence(found), "boxes": boxes, "phrases": phrases}
+                    row["split"] = split
                     file.write(json.dumps(row) + "\n")
         print(f"{table}: {sum(round(scale * count) for count in parts.values())} scenes")
 
