@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from xml.etree import ElementTree
+
+import numpy as np
 
 from crnn.data.formats._canvas import Point, canvas, find_picture, points
 from crnn.data.formats._xml import (
@@ -23,11 +27,15 @@ from crnn.data.formats._xml import (
     save,
     share,
 )
+from crnn.data.page_lines import TextLine, around
 from crnn.errors import CrnnError, DataError
+from crnn.files import write_aside
 from crnn.types import Prediction, Sample
 
 WANTED = "PAGE XML with the page pictures beside it"
 ANSWERS = ("text",)
+CREATED = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
+"""The namespace of new files."""
 
 
 def recognise(path: Path) -> bool:
@@ -60,6 +68,44 @@ def write(source: Path, texts: Mapping[str, Prediction], target: Path) -> None:
     save(tree, target)
 
 
+def create(blocks: Sequence[Sequence[TextLine]], picture: Path, size: tuple[int, int], target: Path) -> None:
+    """A new file ``target`` for ``picture`` of ``size`` (width, height): each of the ``blocks``, in reading order, is a
+    region. Raises ``DataError`` where it cannot be written."""
+    root = ElementTree.Element("PcGts", {"xmlns": CREATED})
+    about, now = ElementTree.SubElement(root, "Metadata"), datetime.now(UTC).isoformat(timespec="seconds")
+    for name, text in (("Creator", "crnn"), ("Created", now), ("LastChange", now)):
+        ElementTree.SubElement(about, name).text = text
+    named = {"imageFilename": clean(picture.name), "imageWidth": str(size[0]), "imageHeight": str(size[1])}
+    page = ElementTree.SubElement(root, "Page", named)
+    if blocks:
+        order = ElementTree.SubElement(ElementTree.SubElement(page, "ReadingOrder"), "OrderedGroup", {"id": "order"})
+    for i, block in enumerate(blocks, 1):
+        ElementTree.SubElement(order, "RegionRefIndexed", {"index": str(i - 1), "regionRef": f"r{i}"})
+        region = ElementTree.SubElement(page, "TextRegion", {"id": f"r{i}"})
+        left, top, right, bottom = around(block)
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        ElementTree.SubElement(region, "Coords", {"points": _said(corners, size)})
+        for j, line in enumerate(block, 1):
+            element = ElementTree.SubElement(region, "TextLine", {"id": f"r{i}l{j}"})
+            ElementTree.SubElement(element, "Coords", {"points": _said(line.polygon, size)})
+            ElementTree.SubElement(element, "Baseline", {"points": _said(line.baseline, size)})
+            if line.text is not None:
+                conf = None if line.score is None else share(line.score)
+                equiv = ElementTree.SubElement(element, "TextEquiv", {"conf": conf} if conf else {})
+                ElementTree.SubElement(equiv, "Unicode").text = clean(line.text)
+    ElementTree.indent(root)
+    with write_aside(target, "wb") as file:
+        file.write(ElementTree.tostring(root, "utf-8", xml_declaration=True) + b"\n")
+
+
+def lines_of(file: Path) -> tuple[Path, tuple[TextLine, ...]]:
+    """The page picture of ``file`` and its lines in the file's order, in pixels of the picture, with their texts. A
+    line without a baseline has one a quarter of its height above its lower edge. Raises ``DataError``."""
+    document = parse(file).getroot()
+    page = _Page(document, file)
+    return page.picture, tuple(page.line(line) for line in document.iter() if local(line) == "TextLine")
+
+
 class _Page:
     """A PAGE document and its picture. Raises ``DataError``."""
 
@@ -87,6 +133,21 @@ class _Page:
         """The line's text, else that of its words."""
         return _text(line) or " ".join(filter(None, map(_text, children(line, "Word"))))
 
+    def line(self, line: Element) -> TextLine:
+        """The line with its baseline, and heights above and below it. Raises ``DataError``."""
+        outline = self.polygon(line)
+        (across, down), found = self.canvas.scale, _points(first(line, "Baseline"))
+        text = self.text(line) or None
+        top, bottom = min(y for _, y in outline), max(y for _, y in outline)
+        if len(found) < 2:
+            xs = [x for x, _ in outline]
+            level = bottom - 0.25 * (bottom - top)
+            return TextLine(((min(xs), level), (max(xs), level)), level - top, bottom - level, text)
+        baseline = sorted((x * across, y * down) for x, y in found)
+        offsets = [y - np.interp(x, *zip(*baseline, strict=True)) for x, y in outline]
+        above, below = (max(1.0, float(np.max([sign * o for o in offsets]))) for sign in (-1, 1))
+        return TextLine(tuple(baseline), above, below, text)
+
     @cached_property
     def line_height(self) -> float:
         """Units from line to line, for lines without outline: as other lines are high, or their baselines apart."""
@@ -97,6 +158,11 @@ class _Page:
             levels = sorted(median(ys) for line in found if (ys := _levels(first(line, "Baseline"))))
             heights = [low - high for high, low in pairwise(levels) if low - high > 4]
         return median(heights) if heights else self.canvas.height / self.canvas.scale[1] / 40
+
+
+def _said(outline: Iterable[Point], size: tuple[int, int]) -> str:
+    """Points as whole numbers on the page, as the schema has them."""
+    return " ".join(f"{min(max(round(x), 0), size[0])},{min(max(round(y), 0), size[1])}" for x, y in outline)
 
 
 def _declared(page: Element) -> Point | None:
