@@ -76,6 +76,8 @@ class Segment(Common):
         the network learns."""
         tolerance: Whole = 2
         """How many pixels off a border may be for the boundary F1."""
+        reader: tuple[str, ...] = ()
+        """Where the labels are those of lines on a page: bundles that read the lines, of which the surest does."""
 
     def __init__(
         self, settings: Settings, labels: MapLabels, tile: tuple[int, int] = (64, 64), *, settled: bool = False

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from pathlib import Path
 from statistics import fmean
+from typing import Any
+from xml.etree import ElementTree
 
 from crnn.data.formats._canvas import Canvas, Point, canvas, find_picture, points
 from crnn.data.formats._xml import (
@@ -22,12 +24,17 @@ from crnn.data.formats._xml import (
     save,
     share,
 )
+from crnn.data.page_cut import along
+from crnn.data.page_lines import TextLine, around
 from crnn.errors import CrnnError, DataError
+from crnn.files import write_aside
 from crnn.types import Part, Prediction, Sample
 
 Box = tuple[float, float, float, float]  # left, top, width, height
 WANTED = "ALTO XML with the page pictures beside it"
 ANSWERS = ("text",)
+CREATED = "http://www.loc.gov/standards/alto/ns-v4#"
+"""The namespace of new files."""
 
 INCHES = {"mm10": 1 / 254, "inch1200": 1 / 1200}
 """Inches in a unit of measurement; the other unit is the pixel."""
@@ -64,6 +71,46 @@ def write(source: Path, texts: Mapping[str, Prediction], target: Path) -> None:
         boxes = _boxes(page, line, letters) if letters and page else []
         _write_words(line, words, scores or [prediction.score] * len(words), boxes)
     save(tree, target)
+
+
+def create(blocks: Sequence[Sequence[TextLine]], picture: Path, size: tuple[int, int], target: Path) -> None:
+    """A new file ``target`` for ``picture`` of ``size`` (width, height): each of the ``blocks``, in reading order, is a
+    text block. Raises ``DataError`` where it cannot be written."""
+
+    def add(parent: Any, name: str, box: Box | None = None, named: Mapping[str, str] | None = None) -> Any:
+        return ElementTree.SubElement(parent, name, {**(named or {}), **({} if box is None else _place(*box))})
+
+    root = ElementTree.Element("alto", {"xmlns": CREATED})
+    about = add(root, "Description")
+    add(about, "MeasurementUnit").text = "pixel"
+    add(add(about, "sourceImageInformation"), "fileName").text = clean(picture.name)
+    sides = {"ID": "page", "PHYSICAL_IMG_NR": "1", "WIDTH": str(size[0]), "HEIGHT": str(size[1])}
+    space = add(add(add(root, "Layout"), "Page", None, sides), "PrintSpace", (0, 0, *size))
+    for i, block in enumerate(blocks, 1):
+        element = add(space, "TextBlock", _within(around(block), size), {"ID": f"b{i}"})
+        for j, line in enumerate(block, 1):
+            baseline = " ".join(f"{x:.0f},{y:.0f}" for x, y in line.baseline)
+            one = add(element, "TextLine", _within(line.box, size), {"ID": f"b{i}l{j}", "BASELINE": baseline})
+            outline = " ".join(f"{x:.0f},{y:.0f}" for x, y in line.polygon)
+            add(add(one, "Shape"), "Polygon", None, {"POINTS": outline})
+            before: Box | None = None
+            for word in line.words:
+                (left, y), (right, z) = along(line, word.start), along(line, word.stop)
+                box = _within((left, min(y, z) - line.above, right, max(y, z) + line.below), size)
+                if before is not None:
+                    one.append(ElementTree.Element("SP", _gap(before, box)))
+                score = share(word.score)
+                add(one, "String", box, {"CONTENT": clean(word.value), **({"WC": score} if score else {})})
+                before = box
+    ElementTree.indent(root)
+    with write_aside(target, "wb") as file:
+        file.write(ElementTree.tostring(root, "utf-8", xml_declaration=True) + b"\n")
+
+
+def _within(box: Box, size: tuple[int, int]) -> Box:
+    """Left, top, right, bottom as left, top, width, height, on the page."""
+    left, top, right, bottom = (min(max(v, 0.0), side) for v, side in zip(box, (*size, *size), strict=True))
+    return left, top, right - left, bottom - top
 
 
 class _Page:

@@ -144,8 +144,9 @@ class _Page:
             level = bottom - 0.25 * (bottom - top)
             return TextLine(((min(xs), level), (max(xs), level)), level - top, bottom - level, text)
         baseline = sorted((x * across, y * down) for x, y in found)
-        offsets = [y - np.interp(x, *zip(*baseline, strict=True)) for x, y in outline]
-        above, below = (max(1.0, float(np.max([sign * o for o in offsets]))) for sign in (-1, 1))
+        levels, rows = np.array(baseline).T, np.array(outline).T
+        offsets = rows[1] - np.interp(rows[0], levels[0], levels[1])
+        above, below = max(1.0, -float(offsets.min())), max(1.0, float(offsets.max()))
         return TextLine(tuple(baseline), above, below, text)
 
     @cached_property
