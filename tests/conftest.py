@@ -225,6 +225,15 @@ def made_maps(folder: Path, kind: str) -> None:
         Image.fromarray(numbered).save(folder / "labels" / file.with_suffix(".png").name)
 
 
+def made_boxes(folder: Path, kind: str) -> None:
+    rows: list[tuple[Any, ...]] = []
+    for i in range(12):
+        numbers = [i % 3, i // 3 % 3, (i + 1) % 3, 0]
+        file = DRAWN[kind](folder / f"{i:02}", numbers).name
+        rows += [(file, ("", "bell", "horn")[n], 8 * k, 0, 8 * k + 8, 16) for k, n in enumerate(numbers)]
+    write_table(folder / "boxes.csv", [("file", "label", "left", "top", "right", "bottom"), *rows])
+
+
 def made_future(folder: Path, kind: str) -> None:
     """Wind foretells power, in a way that no linear map knows."""
     wind = np.random.default_rng(5).integers(3, size=400)
@@ -235,11 +244,13 @@ def made_future(folder: Path, kind: str) -> None:
 MADE: Mapping[str, Callable[[Path, str], None]] = {
     "transcribe": made_texts,
     "caption": made_captions,
+    "match": made_captions,
     "classify": made_classes,
     "regress": made_numbers,
     "tag": made_events,
     "nowcast": made_frames,
     "segment": made_maps,
+    "detect": made_boxes,
     "forecast": made_future,
 }
 """Task to what writes a data set of sources of a kind: ``(folder, kind)``."""

@@ -124,6 +124,33 @@ class LabelMap:
         return np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.shape)
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A thing in a picture: its label, its edges in pixels from the picture's upper left corner, how sure one is of
+    it."""
+
+    label: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    score: float = 1.0
+    counts: bool = True
+    """Of a truth: whether it is to be found; else it is neither right nor wrong to find it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """The things in a picture of ``size`` (width, height; 0, 0 where nobody says)."""
+
+    size: tuple[int, int]
+    boxes: tuple[Box, ...]
+    doubtful: tuple[Box, ...] = field(default=(), repr=False)
+    """Of an answer: what may be there, but is not sure enough to be said; figures of all thresholds want it, too."""
+    file: Path | None = field(default=None, compare=False, repr=False)
+    """Where they stand, for messages."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
     """Probabilities of the labels at each step of an answer, ``shares`` ``(steps, labels)``; a step begins ``every``
@@ -148,6 +175,8 @@ class Prediction:
     maps: Any = field(default=None, compare=False, repr=False)
     """Where the network looked for each part: an array of shares ``(parts, time, *space)``, each part's 1 in all, in
     the steps and places of the encoder's level."""
+    vectors: Any = field(default=None, compare=False, repr=False)
+    """Where samples are compared with each other: what they are compared by."""
 
 
 def in_source(prediction: Prediction, scale: float) -> Prediction:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from crnn.data.formats import (
     alto,
+    boxes,
     captions,
     clips,
     coco,
@@ -26,6 +27,7 @@ from crnn.data.formats import (
     pictures,
     table,
     timeline,
+    voc,
 )
 from crnn.data.formats._asked import Ahead, Answer, Asked, Cutting, grouped
 from crnn.data.formats._files import PICTURES, count_kinds, is_picture, unreadable, walk
@@ -70,6 +72,8 @@ FORMATS: dict[str, Format] = {
     "clips": clips,
     "label_maps": label_maps,
     "coco": coco,
+    "voc": voc,
+    "boxes": boxes,
     "timeline": timeline,
     "pictures": pictures,
     "files": files,

@@ -36,6 +36,18 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "source": IMAGES,
         "map": ("label_map", "map", "mask", "annotation", "labels", "label", "segmentation", "target", "mask_path"),
     },
+    "boxes": {
+        "source": IMAGES,
+        "label": ("label", "class", "category", "name", "class_name", "target", "tag"),
+        "left": ("left", "xmin", "x_min", "x1", "bbox_x1"),
+        "top": ("top", "ymin", "y_min", "y1", "bbox_y1"),
+        "right": ("right", "xmax", "x_max", "x2", "bbox_x2"),
+        "bottom": ("bottom", "ymax", "y_max", "y2", "bbox_y2"),
+        "x": ("x", "bbox_x"),
+        "y": ("y", "bbox_y"),
+        "width": ("width", "w", "bbox_width", "bbox_w"),
+        "height": ("height", "h", "bbox_height", "bbox_h"),
+    },
     "sentences": {
         "source": SOURCES,
         "sentences": (

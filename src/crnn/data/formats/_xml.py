@@ -177,6 +177,4 @@ def save(tree: Any, target: Path) -> None:
 
 
 def _entities(path: Path) -> DataError:
-    return DataError(
-        "defines entities", expected="XML without them", do="Export it again as plain PAGE or ALTO.", file=path
-    )
+    return DataError("defines entities", expected="XML without them", do="Export it again as plain XML.", file=path)

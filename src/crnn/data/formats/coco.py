@@ -1,24 +1,27 @@
-"""COCO annotations: a JSON file of pictures, categories and polygons, each picture in a folder beside it.
+"""COCO annotations: a JSON file of pictures, categories, polygons and boxes, each picture in a folder beside it.
 
-Here the polygons become label maps: numbers of the categories in their order, 0 for what lies in none of them; where
-things overlap, the smaller one is seen.
+Where maps are asked for, the polygons become label maps: numbers of the categories in their order, 0 for what lies in
+none of them; where things overlap, the smaller one is seen. Where boxes are, crowds are neither to be found nor wrong.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crnn.data.formats._asked import Asked
 from crnn.data.formats._files import SPLITS, Split, exists, inside, name_in, split_of, unreadable
+from crnn.data.formats._frames_before import FramesBefore
 from crnn.data.label_maps import Legend, Polygons
 from crnn.errors import CrnnError, DataError
-from crnn.types import Sample
+from crnn.files import write_aside
+from crnn.types import Box, Boxes, Sample
 
 WANTED = "COCO annotations (a .json file with images, annotations and categories)"
-ANSWERS = ("map",)
+ANSWERS = ("map", "boxes")
 GROUND = "background"
 HEAD = 4096  # bytes of a file in which one of its keys is looked for
 
@@ -30,24 +33,34 @@ def recognise(path: Path) -> bool:
 
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
     """A sample for each picture; those without any polygon are all ground. What cannot be used goes to ``left_out``."""
+    return read_for(path, left_out, Asked(answer="map"))
+
+
+def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
+    """The same, of boxes where these are asked for."""
+    boxed, clips = asked.answer == "boxes", FramesBefore(asked.frames)
     root = path if path.is_dir() else path.parent.parent if path.parent.name == "annotations" else path.parent
     for file in filter(_is_coco, _files(path)):
         values = _values(file)
         number, legend = _categories(values, file)
-        drawn: dict[Any, list[tuple[float, int, tuple[float, ...]]]] = defaultdict(list)
+        drawn: dict[Any, list[Any]] = defaultdict(list)
         broken: dict[Any, DataError] = {}
         for annotation in values["annotations"]:
             try:
-                drawn[annotation["image_id"]] += _polygons(annotation, number, file)
+                one = [_box(annotation, number, legend, file)] if boxed else _polygons(annotation, number, file)
+                drawn[annotation["image_id"]] += one
             except DataError as error:
                 broken[annotation["image_id"]] = error
+            except (KeyError, TypeError, AttributeError):
+                given, do = f"has an annotation {str(annotation)[:60]!r}", "Write its image_id and category_id."
+                left_out.append(DataError(given, expected="one as COCO describes it", do=do, file=file))
         for picture in values["images"]:
             try:
                 if picture["id"] in broken:
                     raise broken[picture["id"]]
                 source = _find(str(picture["file_name"]), file, root)
-                parts = tuple((n, points) for _, n, points in sorted(drawn[picture["id"]], reverse=True))
                 size = int(picture["width"]), int(picture["height"])
+                parts = drawn[picture["id"]]
             except (KeyError, TypeError, ValueError):
                 given, do = f"has a picture {str(picture)[:60]!r}", "Write its id, file_name, width and height."
                 left_out.append(DataError(given, expected="a picture as COCO describes it", do=do, file=file))
@@ -56,7 +69,30 @@ def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
                 left_out.append(error)
                 continue
             part = split_of(root, file) or _split_in(file) or split_of(root, source)
-            yield Sample(name_in(root, source), source, Polygons(file, size, parts, legend), split=part)
+            if boxed:
+                y: Any = Boxes(size, tuple(parts), file=file)
+            else:
+                y = Polygons(file, size, tuple((n, points) for _, n, points in sorted(parts, reverse=True)), legend)
+            yield Sample(name_in(root, source), clips.ending_at(source) if boxed else source, y, split=part)
+
+
+def write(answers: Iterable[tuple[str, Boxes]], labels: Sequence[str], path: Path) -> None:
+    """Write the boxes of pictures, named as they are, to ``path``; ``labels`` are the categories, numbered from 1.
+    Raises ``DataError`` where it cannot be written."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    number = {label: i for i, label in enumerate(labels, 1)}
+    for i, (name, boxes) in enumerate(answers, 1):
+        images.append({"id": i, "file_name": name, "width": boxes.size[0], "height": boxes.size[1]})
+        for b in boxes.boxes:
+            width, height = round(b.right - b.left, 2), round(b.bottom - b.top, 2)
+            row = {"id": len(annotations) + 1, "image_id": i, "category_id": number[b.label]}
+            box = {"bbox": [b.left, b.top, width, height], "area": round(width * height, 2), "score": b.score}
+            annotations.append({**row, **box, "iscrowd": int(not b.counts)})
+    categories = [{"id": i, "name": label} for label, i in number.items()]
+    with write_aside(path) as file:
+        values = {"images": images, "annotations": annotations, "categories": categories}
+        json.dump(values, file, ensure_ascii=False)
 
 
 def _files(path: Path) -> list[Path]:
@@ -102,6 +138,26 @@ def _categories(values: Mapping[str, Any], file: Path) -> tuple[dict[Any, int], 
         raise DataError(given, expected="both for each", do="Export it again.", file=file) from error
 
 
+def _box(annotation: Mapping[str, Any], number: Mapping[Any, int], legend: Legend, file: Path) -> Box:
+    """The box of a thing. Raises ``DataError``."""
+    name = f"annotation {annotation.get('id', '?')} "
+    label = legend.names[_category(annotation, number, file)]
+    try:
+        left, top, width, height = (float(v) for v in annotation["bbox"])
+    except (KeyError, TypeError, ValueError) as error:
+        given = f"{name}has the box {str(annotation.get('bbox'))[:60]}"
+        raise DataError(given, expected="left, top, width, height", do="Correct it.", file=file) from error
+    return Box(label, left, top, left + width, top + height, counts=not annotation.get("iscrowd"))
+
+
+def _category(annotation: Mapping[str, Any], number: Mapping[Any, int], file: Path) -> int:
+    """The number of a thing's category. Raises ``DataError``."""
+    if annotation.get("category_id") not in number:
+        given = f"annotation {annotation.get('id', '?')} has the category {annotation.get('category_id')!r}"
+        raise DataError(given, expected="one of the categories", do="Correct it.", file=file)
+    return number[annotation["category_id"]]
+
+
 def _polygons(
     annotation: Mapping[str, Any], number: Mapping[Any, int], file: Path
 ) -> list[tuple[float, int, tuple[float, ...]]]:
@@ -115,10 +171,7 @@ def _polygons(
             do="Export polygons, or write label maps as PNG.",
             file=file,
         )
-    if annotation.get("category_id") not in number:
-        given = f"{name}has the category {annotation.get('category_id')!r}"
-        raise DataError(given, expected="one of the categories", do="Correct it.", file=file)
-    found = []
+    label, found = _category(annotation, number, file), []
     for points in shape or ():
         try:
             numbers = tuple(float(p) for p in points)
@@ -129,7 +182,7 @@ def _polygons(
             raise DataError(given, expected="x, y of three points or more", do="Correct it.", file=file)
         xs, ys = numbers[::2], numbers[1::2]
         area = abs(sum(xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(len(xs)))) / 2
-        found.append((area, number[annotation["category_id"]], numbers))
+        found.append((area, label, numbers))
     return found
 
 

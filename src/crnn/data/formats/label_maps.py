@@ -8,16 +8,15 @@ its own.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from crnn.data.formats._asked import Asked
 from crnn.data.formats._files import is_picture, name_in, root_of, split_of, walk
-from crnn.data.inputs._film_files import frames_in
+from crnn.data.formats._frames_before import FramesBefore
 from crnn.data.label_maps import Painted, find_legend
 from crnn.errors import CrnnError, DataError
-from crnn.types import Clip, Sample
+from crnn.types import Sample
 
 WANTED = "pictures and their label maps in two folders (images and labels, masks or annotations), named alike"
 ANSWERS = ("map",)
@@ -58,13 +57,13 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
     root = root_of(path)
     pictures, maps = _sorted(path) if path.is_dir() else ({((), path.stem): path} if is_picture(path) else {}, {})
     legend = find_legend(root)
-    clips = _Clips(asked.frames)
+    clips = FramesBefore(asked.frames)
     for key, picture in pictures.items():
         if maps and key not in maps:
             do = "Draw it, or take the picture away."
             left_out.append(DataError("has no label map", expected="one of its name", do=do, file=picture))
             continue
-        x = picture if asked.frames < 2 else clips.ending_at(picture)
+        x = clips.ending_at(picture)
         y = Painted(maps[key], legend) if maps else None
         yield Sample(name_in(root, picture), x, y, split=split_of(root, picture))
     for key in sorted(maps.keys() - pictures.keys()):
@@ -108,26 +107,3 @@ def _bare(name: str) -> str:
     """``name`` without what marks a map."""
     ends = [end for end in ENDS if name.endswith(end) and len(name) > len(end)]
     return name[: -len(max(ends, key=len))] if ends else name
-
-
-class _Clips:
-    """Frames of films: pictures of one folder whose names differ in their last number alone."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.known: dict[Path, Sequence[Path]] = {}
-
-    def ending_at(self, picture: Path) -> Clip:
-        """At most ``most`` frames, the last of them ``picture``."""
-        folder = picture.parent
-        if folder not in self.known:
-            self.known[folder] = frames_in(folder)
-        frames = self.known[folder]
-        last = first = frames.index(picture)
-        while first > max(0, last - self.most + 1) and _film(frames[first - 1]) == _film(picture):
-            first -= 1
-        return Clip(folder, first, last - first + 1)
-
-
-def _film(frame: Path) -> str:
-    return re.sub(r"\d+$", "", frame.stem)

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from crnn.config import Whole
+from crnn.data import boxes
 from crnn.data.inputs._film_files import frames_in
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._pictures import SUFFIXES, Mode, opened, size_of
@@ -123,21 +124,28 @@ class Scene(Kind):
         self, x: np.ndarray, y: np.ndarray | None, augment: SceneAugment, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """A tile from anywhere, larger or smaller, mirrored, turned and lit differently; ``y`` are the labels
-        ``(height, width)`` of its pixels."""
+        ``(height, width)`` of its pixels, or boxes as in ``crnn.data.boxes``."""
         varied = rng.random() <= augment.share
         tile = self.spec.space
         zoom = augment.zoom(rng) if varied else 1.0
         corner = tuple(_start(whole, side / zoom, rng) for whole, side in zip(x.shape[1:3], tile, strict=True))
         ground = np.round(255 * np.array(self.scale.mean)).astype(np.uint8)
         x = np.stack([_tile(frame, corner, tile, zoom, ground, Image.Resampling.BILINEAR) for frame in x])
-        if y is not None:
+        boxed = y is not None and y.dtype.kind == "f"
+        if y is not None and boxed:
+            y = boxes.cropped(y, corner, zoom, tile)
+        elif y is not None:
             y = _tile(y[..., None], corner, tile, zoom, IGNORED, Image.Resampling.NEAREST)[..., 0]
         if not varied:
             return x, y
         if rng.random() < augment.flip:
-            x, y = x[:, :, ::-1], None if y is None else y[:, ::-1]
+            x = x[:, :, ::-1]
+            if y is not None:
+                y = boxes.mirrored(y, tile[1]) if boxed else y[:, ::-1]
         if turns := augment.quarters(rng, square=tile[0] == tile[1]):
-            x, y = np.rot90(x, turns, (1, 2)), None if y is None else np.rot90(y, turns)
+            x = np.rot90(x, turns, (1, 2))
+            if y is not None:
+                y = boxes.turned(y, turns, tile) if boxed else np.rot90(y, turns)
         return augment(x, rng), None if y is None else np.ascontiguousarray(y)
 
     def finish(self, x: np.ndarray) -> np.ndarray:

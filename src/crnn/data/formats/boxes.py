@@ -1,0 +1,86 @@
+"""A table of boxes: each row names a picture, a label, and left, top, right and bottom, or x, y, width and height.
+
+A picture with several things has several rows, one without any a row without a label. Places are in pixels from the
+upper left corner of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crnn.data.formats._asked import Asked
+from crnn.data.formats._columns import number_of, roles_of, shared_of, source_of, spell, word_of
+from crnn.data.formats._files import Split, name_in, root_of, split_of
+from crnn.data.formats._frames_before import FramesBefore
+from crnn.data.formats._rows import SUFFIXES, columns, rows
+from crnn.data.formats._tables import choose, known, near, split_stem
+from crnn.errors import CrnnError, DataError
+from crnn.types import Box, Boxes, Sample
+
+WANTED = "a table (.jsonl .csv .tsv .parquet) with columns for file, label, left, top, right and bottom"
+ANSWERS = ("boxes",)
+ASKED = Asked(answer="boxes")
+EDGES, SIDES = ("left", "top", "right", "bottom"), ("x", "y", "width", "height")
+
+
+def recognise(path: Path) -> bool:
+    """Whether ``path`` is such a table, or a folder that holds one."""
+    if path.is_file():
+        return path.suffix.lower() in SUFFIXES and bool(known([path], _fits))
+    return bool(known(near(path), _fits))
+
+
+def knows(path: Path, column: str) -> bool:
+    """Whether a table there has that column."""
+    tables = [path] if path.is_file() else near(path)
+    return any(spell(column) in map(spell, columns(table)) for table in tables)
+
+
+def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
+    """A sample for each picture that is named, its ``y`` the boxes in the order of their rows."""
+    return read_for(path, left_out, ASKED)
+
+
+def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
+    """The same with the group that is asked for; where several frames are, of clips that end at the picture. A picture
+    of which a row is broken goes to ``left_out``, since its boxes would be wrong. Raises ``DataError`` if columns are
+    missing."""
+    root, clips = root_of(path), FramesBefore(asked.frames)
+    for table in choose(path, _fits):
+        part = split_of(root, table) or (split_stem(table) if path.is_dir() else None)
+        roles = roles_of(columns(table), table, asked)
+        if not _fits(list(roles.values()), table):
+            names = ", ".join(map(repr, columns(table)[:20]))
+            raise DataError(f"has the columns {names}", expected=WANTED, do="Rename the columns.", file=table)
+        found: dict[Path, tuple[list[Box], str | None, Split | None]] = {}
+        broken: set[Path] = set()
+        for number, row in rows(table, list(dict.fromkeys(roles.values())), left_out):
+            where = f"{'row' if table.suffix.lower() == '.parquet' else 'line'} {number} "
+            source: Path | None = None
+            try:
+                source = source_of(row.get(roles["source"]), table, where)
+                label = word_of(row.get(roles["label"]), where + "has a label that", table).strip()
+                group, split = shared_of(row, roles, table, where)
+                own = found.setdefault(source, ([], group, split or part))[0]
+                if label:
+                    own.append(_box(label, row, roles, where, table))
+            except DataError as error:
+                left_out.append(error)
+                broken |= {source} if source is not None else set()
+        for source, (boxes, group, split) in found.items():
+            if source not in broken:
+                y = Boxes((0, 0), tuple(boxes), file=table)
+                yield Sample(name_in(root, source), clips.ending_at(source), y, group, split)
+
+
+def _box(label: str, row: Mapping[str, Any], roles: Mapping[str, str], where: str, table: Path) -> Box:
+    names = EDGES if roles.keys() >= set(EDGES) else SIDES
+    left, top, right, bottom = (number_of(row.get(roles[name]), where, table) for name in names)
+    return Box(label, left, top, *((right, bottom) if names == EDGES else (left + right, top + bottom)))
+
+
+def _fits(names: Sequence[str], table: Path) -> bool:
+    roles = roles_of(names, table, ASKED).keys()
+    return {"source", "label"} <= roles and (set(EDGES) <= roles or set(SIDES) <= roles)
