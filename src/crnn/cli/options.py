@@ -64,6 +64,13 @@ Answer = Annotated[str | None, Parameter(help="Column of a table that holds the 
 
 BUNDLES = "A run folder, a .safetensors file or zoo:NAME; several with commas between them vote."
 
+Reader = Annotated[
+    str | None,
+    Parameter(
+        help="Bundle that reads the lines that this one finds on pages; of several, with commas, the surest; none: "
+        "they are only found. [default: what the finder names]"
+    ),
+]
 BatchSize = Annotated[int, Parameter(help="Samples in a batch.")]
 Arithmetic = Annotated[Precision, Parameter(help="Number format of the arithmetic.")]
 Threads = Annotated[int, Parameter(help="Processor threads; 0 takes all.")]

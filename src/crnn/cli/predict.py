@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -18,6 +18,7 @@ from crnn.cli.options import (
     Arithmetic,
     BatchSize,
     Format,
+    Reader,
     ReadOptions,
     Threads,
     look_ahead,
@@ -25,6 +26,7 @@ from crnn.cli.options import (
     say_left_out,
 )
 from crnn.cli.options import threads as use_threads
+from crnn.cli.pages import page_reader, reads_pages, write_pages
 from crnn.errors import CrnnError, SettingsError
 
 
@@ -55,6 +57,8 @@ def predict(
     ] = False,
     rate: Annotated[int, Parameter(help="Samples a second for --live; 0 takes a WAV's, or the network's own.")] = 0,
     future: Annotated[int, Parameter(help="Frames to foretell, for nowcast; 0 as many as in training.")] = 0,
+    reader: Reader = None,
+    xml: Annotated[Literal["page", "alto"], Parameter(help="What --out FOLDER writes for pages.")] = "page",
     format: Format = "auto",
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
@@ -66,6 +70,7 @@ def predict(
     crnn predict zoo:typewritten scans/*.png
     crnn predict runs/animals photo.jpg --top 3
     crnn predict runs/mine page.xml --out read/
+    crnn predict zoo:page page.jpg --out read/
     crnn predict runs/sounds bark.wav --explain why.html
     crnn predict runs/prices prices.csv --out next.csv
     crnn predict runs/rain radar/ --future 12 --out next.gif
@@ -78,6 +83,17 @@ def predict(
     use_threads(threads)
     console = Console(stderr=True)
     predictor = ready(bundle, precision=precision, batch_size=batch_size)
+    if reads_pages(predictor, reader):
+        finder, options = predictor, {"precision": precision, "batch_size": batch_size}
+        predictor = page_reader(finder, reader, reading, options)
+        job = _Job(sources, format, asked(finder, truths=False), finder.kind.source)
+        kind, many = (
+            "json" if json else "csv" if csv else "",
+            len(sources) > 1 or sources == ["-"] or Path(sources[0]).is_dir(),
+        )
+        write_pages(job.answers(predictor), out, kind=kind, xml=xml, many=many)
+        say_left_out(console, job.left_out, most=10)
+        return 1 if job.left_out else 0
     read_as_told(predictor, reading, best=top)
     if future:
         look_ahead(predictor, future)

@@ -20,12 +20,14 @@ from crnn.cli.options import (
     BatchSize,
     Format,
     Group,
+    Reader,
     ReadOptions,
     Threads,
     read_as_told,
     say_left_out,
 )
 from crnn.cli.options import threads as use_threads
+from crnn.cli.pages import page_reader, reads_pages, test_pages
 from crnn.config import DataSettings
 from crnn.errors import CrnnError, DataError, SettingsError
 
@@ -50,6 +52,7 @@ def test(
         Parameter(help="Answers of another program to stand in the table: NAME=FILE.jsonl (id, answer).", negative=""),
     ] = None,
     predictions: Annotated[Path | None, Parameter(help="Write each answer: .jsonl, .csv or .txt (texts).")] = None,
+    reader: Reader = None,
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
     threads: Threads = 0,
@@ -61,7 +64,9 @@ def test(
 
     crnn test runs/mine lines-test/ --html report.html
     crnn test zoo:typewritten pages/ --json results/mine.json
+    crnn test zoo:page pages/ --json results/pages.json
     """
+    from crnn.data.formats import page
     from crnn.deploy.branches import Branches
     from crnn.deploy.vote import predictor as ready
     from crnn.train.evaluate import evaluate, write_page
@@ -70,6 +75,9 @@ def test(
     use_threads(threads)
     console = Console(stderr=True)
     predictor = ready(bundle, precision=precision, batch_size=batch_size)
+    if reads_pages(predictor, reader) and page.recognise(Path(data)):
+        pages = page_reader(predictor, reader, reading, {"precision": precision, "batch_size": batch_size})
+        return test_pages(pages, data, bundle=bundle, split=split, json=json, name=name, answers=predictions)
     read_as_told(predictor, reading)
     left_out: list[CrnnError] = []
     settings = DataSettings(train=data, format=format, group=group, answer=answer)
@@ -116,8 +124,14 @@ def read_answers(text: str) -> tuple[str, dict[str, Any]]:
 
 def _print(tested: Any, title: str) -> None:
     """The table of figures on standard output."""
-    explained, metrics = tested.report.details.get("figures", {}), tested.report.metrics
-    table = Table(title=f"{title}, {len(tested.samples):,} samples", title_justify="left")
+    print_figures(
+        tested.report.metrics, tested.report.details.get("figures", {}), f"{title}, {len(tested.samples):,} samples"
+    )
+
+
+def print_figures(metrics: Any, explained: Any, title: str) -> None:
+    """A table of ``metrics``, of what is ``explained``: ``{name: (label, meaning, unit)}``."""
+    table = Table(title=title, title_justify="left")
     for column, side in (("figure", "left"), ("value", "right"), ("95 % interval", "right"), ("meaning", "left")):
         table.add_column(column, justify=side)  # type: ignore[arg-type]
     for key, (label, meaning, unit) in explained.items():

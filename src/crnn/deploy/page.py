@@ -135,16 +135,22 @@ class PageReader:
 
     def read(self, sample: Sample) -> ReadPage:
         """The page of one sample. Raises the error of one that cannot be read."""
+        grey = self.grey(sample)
+        return self.found(sample.id, grey, in_order(self.find(grey)))
+
+    def grey(self, sample: Sample) -> np.ndarray:
+        """The page as grey uint8 ``(height, width)``, dark ink on light paper. Raises ``DataError``."""
         picture = self.finder.kind.decode(sample.x)[-1]
-        grey = picture[..., 0] if picture.shape[2] == 1 else np.asarray(Image.fromarray(picture).convert("L"))
-        if is_inverted(grey):
-            grey = 255 - grey
-        blocks = in_order(self.find(grey))
+        x = picture[..., 0] if picture.shape[2] == 1 else np.asarray(Image.fromarray(picture).convert("L"))
+        return 255 - x if is_inverted(x) else x
+
+    def found(self, id: str, grey: np.ndarray, blocks: Sequence[Sequence[TextLine]]) -> ReadPage:
+        """The page ``grey`` with the lines of its ``blocks`` read."""
         strips = [cut(grey, line) for block in blocks for line in block]
         name, texts = self._texts([strip for strip, _ in strips])
         read = iter(zip(texts, strips, strict=True))
         told = [tuple(_with(line, *next(read)) for line in block) for block in blocks]
-        return ReadPage(sample.id, (grey.shape[1], grey.shape[0]), tuple(told), name)
+        return ReadPage(id, (grey.shape[1], grey.shape[0]), tuple(told), name)
 
     def find(self, grey: np.ndarray) -> list[TextLine]:
         """The lines of a grey page ``(height, width)``, uint8, in no order.

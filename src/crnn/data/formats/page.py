@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from crnn.data.formats._canvas import Point, canvas, find_picture, points
+from crnn.data.formats._files import name_in, root_of, split_of, walk
 from crnn.data.formats._xml import (
     Element,
     children,
@@ -98,12 +99,25 @@ def create(blocks: Sequence[Sequence[TextLine]], picture: Path, size: tuple[int,
         file.write(ElementTree.tostring(root, "utf-8", xml_declaration=True) + b"\n")
 
 
-def lines_of(file: Path) -> tuple[Path, tuple[TextLine, ...]]:
-    """The page picture of ``file`` and its lines in the file's order, in pixels of the picture, with their texts. A
-    line without a baseline has one a quarter of its height above its lower edge. Raises ``DataError``."""
-    document = parse(file).getroot()
-    page = _Page(document, file)
-    return page.picture, tuple(page.line(line) for line in document.iter() if local(line) == "TextLine")
+def whole(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
+    """A sample for each page under ``path``, its picture and its lines (``TextLine``) in the file's order, in pixels of
+    the picture. A line without a baseline has one a quarter of its height above its lower edge."""
+    root = root_of(path)
+    for file in walk(path):
+        if file.suffix.lower() != ".xml":
+            continue
+        try:
+            document = parse(file).getroot()
+            if local(document) != "PcGts":
+                continue
+            page = _Page(document, file)
+            found = tuple(page.line(line) for line in document.iter() if local(line) == "TextLine")
+        except DataError as error:
+            left_out.append(
+                error if error.file else DataError(error.given, expected=error.expected, do=error.do, file=file)
+            )
+            continue
+        yield Sample(name_in(root, file), page.picture, found, split=split_of(root, file))
 
 
 class _Page:

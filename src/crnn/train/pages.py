@@ -1,0 +1,94 @@
+"""Testing a reader of whole pages: lines found, and letters read, against PAGE files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crnn.data.page_lines import TextLine
+from crnn.data.reading_order import in_order
+from crnn.deploy.page import PageReader, ReadPage
+from crnn.errors import CrnnError, DataError
+from crnn.metrics.baselines import PageCounts
+from crnn.types import Report, Sample
+
+DARK = 0.1
+"""Share of a page's fullest row from which the rule of thumb takes a row for text."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestedPages:
+    """A report, the answer to each page, and the errors of those that could not be read."""
+
+    report: Report
+    samples: tuple[Sample, ...]
+    pages: tuple[ReadPage, ...]
+    left_out: tuple[CrnnError, ...]
+
+
+def evaluate_pages(
+    reader: PageReader, samples: Sequence[Sample], *, progress: Callable[[], None] = lambda: None
+) -> TestedPages:
+    """Figures of ``reader`` on pages whose lines are known (``crnn.data.formats.page.whole``), beside those of its
+    readers on the true lines, and of rows of ink without a network. Raises ``DataError`` if no page can be read."""
+    counts = {name: PageCounts() for name in ("", "true lines, read", "rows of ink")}
+    seen, pages, left_out, rows = [], [], list[CrnnError](), []
+    for sample in samples:
+        try:
+            grey = reader.grey(sample)
+            found = reader.found(sample.id, grey, in_order(reader.find(grey)))
+        except CrnnError as error:
+            left_out.append(error)
+            continue
+        finally:
+            progress()
+        known = reader.found(sample.id, grey, [sample.y] if sample.y else [])
+        counts[""].add(sample.y, found.lines)
+        counts["true lines, read"].add(sample.y, known.lines)
+        counts["rows of ink"].add(sample.y, rows_of_ink(grey))
+        rows.append(row(sample, found))
+        seen.append(sample)
+        pages.append(found)
+    if not seen:
+        given = f"none of {len(samples)} pages can be tested ({left_out[0] if left_out else 'there are none'})"
+        raise DataError(given, expected="PAGE files with their pictures", do="See docs/page.md.")
+    figures = {name: one.figures() for name, one in counts.items()}
+    baselines = {name: _without_intervals(some) for name, some in figures.items() if name}
+    for name in ("cer", "cer_page"):
+        baselines["rows of ink"].pop(name, None)  # nobody reads them
+    for name in ("line_recall", "line_precision", "line_f1"):
+        baselines["true lines, read"].pop(name)
+    rows.sort(key=lambda one: -one["badness"])
+    return TestedPages(Report(figures[""], tuple(rows), baselines), tuple(seen), tuple(pages), tuple(left_out))
+
+
+def row(sample: Sample, page: ReadPage) -> dict[str, Any]:
+    """One line of a report; ``badness`` sorts it, worst first."""
+    counts = PageCounts()
+    counts.add(sample.y, page.lines)
+    lines, said, both, letters, errors, _, _ = counts.rows[0]
+    bad = errors / max(1, letters) if letters else (lines + said - 2 * both) / max(1, lines)
+    return {"id": sample.id, "lines": lines, "found": said, "right": both, "errors": errors, "badness": bad}
+
+
+def rows_of_ink(grey: np.ndarray) -> list[TextLine]:
+    """Lines without a network: stretches of rows with ink, from their first to their last column with any."""
+    ink = np.percentile(grey, 75) - grey.astype(np.float32)
+    ink = np.clip(ink / max(24.0, float(ink.max())) - 0.25, 0, None)
+    full = ink.sum(1)
+    dark = np.pad(full > DARK * full.max(initial=1e-9), 1)
+    found = []
+    for top, bottom in np.flatnonzero(np.diff(dark.astype(np.int8))).reshape(-1, 2).tolist():
+        columns = np.flatnonzero(ink[top:bottom].max(0) > 0)
+        if bottom - top > 4 and len(columns) > 1:
+            height = float(bottom - top)
+            ends = ((float(columns[0]), float(bottom)), (float(columns[-1] + 1), float(bottom)))
+            found.append(TextLine(ends, height, 0.3 * height))
+    return found
+
+
+def _without_intervals(figures: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if not name.endswith(("_low", "_high"))}
