@@ -36,6 +36,8 @@ class RCNNScene(nn.Module):
     class Settings:
         stem: tuple[Count, Count] = (16, 32)
         """Maps of the two convolutions, of 5 x 5 places and of 3 x 3 with a stride of 2."""
+        coarse: bool = False
+        """Whether the first convolution has a stride of 2, too, for large things at a quarter of the work."""
         sizes: tuple[Count, ...] = (64, 128, 256, 512)
         """Maps of the recurrent layers, each behind a pool."""
         steps: Whole = 3
@@ -59,7 +61,8 @@ class RCNNScene(nn.Module):
             do = "Name one layer."
             raise SettingsError("encoder.sizes is empty", expected="maps of each recurrent layer", do=do)
         norm, (first, second) = NORMS.get(s.norm), s.stem
-        self.first = ConvBlock(spec.channels, first, 5, norm=norm is not None, activation=nn.ReLU())
+        stride = 2 if s.coarse else 1
+        self.first = ConvBlock(spec.channels, first, 5, stride=stride, norm=norm is not None, activation=nn.ReLU())
         self.second = ConvBlock(first, second, 3, stride=2, norm=norm is not None, activation=nn.ReLU())
         self.pool, self.dropout = OverlapMax(), nn.Dropout(s.dropout)
 
@@ -72,7 +75,7 @@ class RCNNScene(nn.Module):
         self.layers = nn.ModuleList(layer(i, o) for i, o in zip((second, *s.sizes), s.sizes, strict=False))
         self.scales = s.scales
         widths = (first, second, *s.sizes)
-        halved = [k + i for k in range(s.scales) for i in range(len(widths))]
+        halved = [k + i + s.coarse for k in range(s.scales) for i in range(len(widths))]
         self.order = sorted(range(len(halved)), key=halved.__getitem__)  # fine to coarse
         self.levels = tuple(Level(widths[i % len(widths)], halves(spec.space, halved[i]), 1) for i in self.order)
 

@@ -17,6 +17,7 @@ from crnn.tasks._placing import Placing, words_of
 from crnn.tasks._reading import Reading
 from crnn.tasks.caption import Caption
 from crnn.tasks.classify import Classify
+from crnn.tasks.detect import Detect
 from crnn.tasks.forecast import Forecast
 from crnn.tasks.nowcast import Nowcast
 from crnn.tasks.regress import Regress
@@ -36,6 +37,7 @@ TASKS: dict[str, Any] = {
     "nowcast": Nowcast,
     "caption": Caption,
     "segment": Segment,
+    "detect": Detect,
 }
 
 
