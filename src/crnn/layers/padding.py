@@ -50,7 +50,7 @@ def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
     mirrored = lengths[:, None] - 1 - time
     index = torch.where(mirrored >= 0, mirrored, time)
     if torch.onnx.is_in_onnx_export():
-        return torch.gather(x, 1, index[:, :, None].expand_as(x))
+        return torch.gather(x, 1, index.view(*index.shape, *[1] * (x.dim() - 2)).expand_as(x))
     if traced():
         return _rows(x, index)
     return _Permute.apply(x, index)

@@ -124,6 +124,8 @@ class Recurrent(nn.Module):
                 raise ShapeError("state is given", expected="none: torch's kernels have none in two directions", do=do)
             y = layer(reverse(x, lengths) if backward else x)[0]
             return zero_padding(reverse(y, lengths) if backward else y, lengths, axis=1), None
+        if torch.onnx.is_in_onnx_export() and lengths is not None:  # no packing there; only y is as it should be
+            return zero_padding(layer(x, given)[0], lengths, axis=1), None
         if lengths is None:
             y, last = layer(x, given)
         else:

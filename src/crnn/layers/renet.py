@@ -30,7 +30,7 @@ class Patches(nn.Module):
         check_lengths(lengths, x.shape[0], x.shape[2])
         columns, rows = self.kernel_size
         time, height = x.shape[2] // columns, x.shape[3] // rows
-        x = x[:, :, : time * columns, : height * rows].unflatten(3, (height, rows)).unflatten(2, (time, columns))
+        x = x[:, :, : time * columns, : height * rows].reshape(*x.shape[:2], time, columns, height, rows)
         # (batch, channels, time, columns, height, rows) -> (batch, channels * columns * rows, time, height)
         y = x.permute(0, 2, 4, 1, 3, 5).flatten(3).permute(0, 3, 1, 2)
         lengths = None if lengths is None else self.out_lengths(lengths)
@@ -68,9 +68,9 @@ class ReNet(nn.Module):
         batch, _, time, height = x.shape
         x = x.permute(0, 2, 3, 1).flatten(0, 1)  # -> (batch * time, height, channels)
         x, _ = self.vertical(x)
-        x = x.unflatten(0, (batch, time)).transpose(1, 2).flatten(0, 1)  # -> (batch * height, time, channels)
+        x = x.view(batch, time, *x.shape[1:]).transpose(1, 2).flatten(0, 1)  # -> (batch * height, time, channels)
         x, _ = self.horizontal(x, None, None if lengths is None else lengths.repeat_interleave(height))
-        return x.unflatten(0, (batch, height)).permute(0, 3, 2, 1), lengths  # -> (batch, outputs, time, height)
+        return x.view(batch, height, *x.shape[1:]).permute(0, 3, 2, 1), lengths  # -> (batch, outputs, time, height)
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
         """Steps that come out of ``lengths`` steps."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from crnn.errors import SettingsError
+from crnn.layers import exported
 from crnn.layers._given import check_axes, check_lengths, check_state, check_steps, check_type, time_first, traced
 from crnn.layers.cells import Cell, State
 from crnn.layers.padding import reverse as reversed_steps
@@ -49,7 +50,11 @@ def scan(
     if reverse:
         x = reversed_steps(x, lengths)
     x = x.transpose(0, 1).movedim(2, -1)  # -> (time, batch, *space, inputs), the order in which it is gone through
-    if unrolls(cell) and not traced():
+    if exported.wanted():
+        zx = cell.project(x.flatten(0, 1).movedim(-1, 1))
+        y, state = exported.steps(cell, zx.view(*x.shape[:2], *zx.shape[1:]), state, lengths)
+        y = y.movedim(2, -1)
+    elif unrolls(cell) and not traced():
         assert isinstance(cell, Cell)
         y, state = unroll(cell, x, state, lengths, truncate=truncate, recompute=recompute)
     else:

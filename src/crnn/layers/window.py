@@ -97,4 +97,4 @@ class NoInput(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         bias = x.new_zeros(self.outputs) if self.bias is None else self.bias
-        return bias.view(-1, *[1] * (x.dim() - 2)).expand(len(x), self.outputs, *x.shape[2:])
+        return bias.view(-1, *[1] * (x.dim() - 2)).expand(x.shape[0], self.outputs, *x.shape[2:])

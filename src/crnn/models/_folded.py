@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from crnn.layers import mask
+from crnn.layers import mask, zero_padding
 from crnn.types import Seq
 
 
@@ -17,7 +17,8 @@ class Folded:
         x, self.lengths = seq
         self.shape = x.shape[:2]
         there = mask(self.lengths, x.shape[1])
-        self.there = None if bool(there.all()) else there
+        # an exported graph has no frames to choose from at first, and its statistics are learned already
+        self.there = None if torch.onnx.is_in_onnx_export() or bool(there.all()) else there
         self.pictures = self.fold(x)
 
     def fold(self, x: Tensor) -> Tensor:
@@ -29,7 +30,8 @@ class Folded:
         """``y`` ``(frames, channels, height, width)`` as ``(batch, time, channels, height, width)``, zeros in the
         padding."""
         if self.there is None:
-            return Seq(y.unflatten(0, self.shape), self.lengths)
+            y = y.reshape(*self.shape, *y.shape[1:])
+            return Seq(zero_padding(y, self.lengths, axis=1) if torch.onnx.is_in_onnx_export() else y, self.lengths)
         whole = y.new_zeros(*self.shape, *y.shape[1:])
         whole[self.there] = y
         return Seq(whole, self.lengths)

@@ -88,7 +88,7 @@ class Mesh(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         places = torch.tensor([n for row in self.table for n in row], device=x.device)
-        return F.pad(x, (1, 0)).index_select(2, places).unflatten(2, (1, *self.size))
+        return F.pad(x, (1, 0)).index_select(2, places).view(*x.shape[:2], 1, *self.size)
 
 
 class Frames(nn.Module):

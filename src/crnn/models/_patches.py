@@ -33,7 +33,7 @@ class Patches:
             return x
         if any(self.missing):
             x = F.pad(x, (0, self.missing[1], 0, self.missing[0]))
-        return F.pixel_unshuffle(x, self.side)
+        return F.pixel_unshuffle(x.flatten(0, 1), self.side).view(*x.shape[:2], self.channels, *self.places)
 
     def join(self, x: Tensor) -> Tensor:
         """The inverse of ``split``."""
@@ -41,4 +41,5 @@ class Patches:
             return x.reshape(*x.shape[:2], -1, *self.space)
         if self.side == 1:
             return x
-        return F.pixel_shuffle(x, self.side)[..., : self.space[0], : self.space[1]]
+        y = F.pixel_shuffle(x.flatten(0, 1), self.side)  # pictures: graphs that are exported shuffle no films
+        return y.view(*x.shape[:2], *y.shape[1:])[..., : self.space[0], : self.space[1]]

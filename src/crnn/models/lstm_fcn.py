@@ -85,6 +85,6 @@ class LSTMFCN(nn.Module):
                 expected=f"{self.shuffle} or fewer, since encoder.shuffle says so",
                 do="Set encoder.shuffle to the steps of the longest series, or to 0.",
             )
-        filled = torch.cat([seq.x, seq.x.new_zeros(1).expand(len(seq.x), self.shuffle, seq.x.shape[2])], dim=1)
+        filled = torch.cat([seq.x, seq.x.new_zeros(1).expand(seq.x.shape[0], self.shuffle, seq.x.shape[2])], dim=1)
         y, _ = self.recurrent(filled[:, : self.shuffle].transpose(1, 2))  # -> (batch, channels, all steps)
         return y[:, -1]

@@ -69,11 +69,11 @@ class LSTNet(nn.Module):
     def _skipped(self, x: Tensor) -> Tensor:
         """The states at the last ``skip`` steps, for each step: ``(batch, time, skip * skip_hidden)``."""
         batch, steps, channels = x.shape
-        rounds = -(-steps // self.skip)
+        rounds = (steps + self.skip - 1) // self.skip
         x = F.pad(x, (0, 0, 0, rounds * self.skip - steps))
         # each place in the season is a series of its own: (batch, rounds, skip, ...) -> (batch * skip, rounds, ...)
         apart = x.view(batch, rounds, self.skip, channels).transpose(1, 2).flatten(0, 1)
         y, _ = self.skipping(apart)  # type: ignore[misc]
         y = y.view(batch, self.skip, rounds, -1).transpose(1, 2).flatten(1, 2)[:, :steps]
-        y = F.pad(y, (0, 0, self.skip - 1, 0)).unfold(1, self.skip, 1)  # -> (batch, time, skip_hidden, skip)
-        return y.flatten(2)
+        y = F.pad(y, (0, 0, self.skip - 1, 0))
+        return torch.stack([y[:, i : i + steps] for i in range(self.skip)], 3).flatten(2)

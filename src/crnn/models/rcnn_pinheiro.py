@@ -53,7 +53,7 @@ class RCNNPinheiro(nn.Module):
     def forward(self, seq: Seq, state: None = None) -> Features:
         folded, levels = Folded(seq), []
         x = folded.pictures
-        said = x.new_zeros(len(x), self.outputs, *x.shape[2:])  # nothing at first
+        said = x.new_zeros(x.shape[0], self.outputs, *x.shape[2:])  # nothing at first
         for i in range(self.instances):
             if i:
                 x = F.avg_pool2d(x, 2, ceil_mode=True)

@@ -52,7 +52,7 @@ class TextRCNN(nn.Module):
 
     def forward(self, seq: Seq, state: None = None) -> Features:
         words, lengths = self.front(seq), seq.lengths
-        left, right = (start.repeat(len(words), 1) for start in (self.left_start, self.right_start))
+        left, right = (start.repeat(words.shape[0], 1) for start in (self.left_start, self.right_start))
         # a context ends before its word: what the recurrence gives for one word is the context of the next
         before = torch.cat([left[:, None], scan(self.left, words, (left,), lengths)[0][:, :-1]], 1)
         after = scan(self.right, words, (right,), lengths, reverse=True)[0]

@@ -89,9 +89,9 @@ class ForecastHead(nn.Module):
     def _base(self, x: Tensor, lengths: Tensor) -> Tensor:
         """What answers are relative to, ``(batch, targets)``."""
         if self.relative == "none":
-            return x.new_zeros(len(x), x.shape[2])
+            return x.new_zeros(x.shape[0], x.shape[2])
         if self.relative == "last":
-            return x[torch.arange(len(x), device=x.device), lengths - 1]
+            return x[torch.arange(x.shape[0], device=x.device), lengths - 1]
         inside = mask(lengths, x.shape[1])[:, :, None]
         return torch.where(inside, x, 0.0).sum(1) / lengths[:, None]
 
@@ -99,5 +99,5 @@ class ForecastHead(nn.Module):
 def _last(x: Tensor, lengths: Tensor, count: int, base: Tensor) -> Tensor:
     """The last ``count`` steps of each row, less ``base``; what lies before a row's beginning is zero."""
     place = lengths[:, None] - count + torch.arange(count, device=x.device)
-    steps = x[torch.arange(len(x), device=x.device)[:, None], place.clamp(min=0)] - base[:, None]
+    steps = x[torch.arange(x.shape[0], device=x.device)[:, None], place.clamp(min=0)] - base[:, None]
     return torch.where((place >= 0)[:, :, None], steps, 0.0)

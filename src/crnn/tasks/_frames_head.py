@@ -57,7 +57,7 @@ class Forecaster(nn.Module):
     def forward(self, features: Any, told: Told | None = None) -> Seq:
         told = told or Told(self.steps)
         x, lengths = features.levels[0]
-        rows = torch.arange(len(x), device=x.device)
+        rows = torch.arange(x.shape[0], device=x.device)
         last = x[rows, (lengths - 1).clamp(min=0)]  # (batch, channels, *places)
         ahead = last[:, None].expand(-1, told.steps, *last.shape[1:])
         if "moved" in (self.sees, self.relative):
@@ -70,12 +70,12 @@ class Forecaster(nn.Module):
         else:
             y = self._free(moved if self.sees == "moved" else ahead[:, :, :0], features.state)
             y = y if base is None else y + base
-        return Seq(self.patches.join(y).float(), lengths.new_full((len(x),), told.steps))
+        return Seq(self.patches.join(y).float(), lengths.new_full((x.shape[0],), told.steps))
 
     def _moved(self, x: Tensor, lengths: Tensor, steps: int) -> Tensor:
         """The last frame as it would move on: ``(batch, steps, channels, *places)``."""
         places = (lengths[:, None] - LOOKS + torch.arange(LOOKS, device=x.device)).clamp(min=0)
-        some = self.patches.join(x[torch.arange(len(x), device=x.device)[:, None], places])
+        some = self.patches.join(x[torch.arange(x.shape[0], device=x.device)[:, None], places])
         return self.patches.split(extrapolate(some[:, -1], motion(some), steps))
 
     def _free(self, x: Tensor, states: Any) -> Tensor:
@@ -86,7 +86,8 @@ class Forecaster(nn.Module):
             x, _ = scan(cell, x, state, recompute=self.recompute)
             hidden.append(x)
         y = x if self.top else torch.cat(hidden, 2)
-        return self.readout(y.flatten(0, 1)).unflatten(0, y.shape[:2])
+        z = self.readout(y.flatten(0, 1))
+        return z.view(*y.shape[:2], *z.shape[1:])
 
     def _fed(self, x: Tensor, states: Any, told: Told, base: Tensor | None) -> Tensor:
         """Step by step, since each needs what the one before said."""

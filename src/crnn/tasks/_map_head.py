@@ -29,7 +29,7 @@ class MapHead(nn.Module):
             z = linear(self.dropout(level.x.flatten(0, 1))).float()  # each frame by itself
             y = z if y is None else z + grown(y, z)
         assert y is not None
-        return Seq(y.unflatten(0, shape), lengths)
+        return Seq(y.view(*shape, *y.shape[1:]), lengths)
 
 
 class OwnAnswer(nn.Module):
@@ -47,6 +47,6 @@ def grown(x: Tensor, like: Tensor) -> Tensor:
     if x.shape[-2:] == like.shape[-2:]:
         return x
     factor = max(-(-big // small) for big, small in zip(like.shape[-2:], x.shape[-2:], strict=True))
-    power = 1 << (factor - 1).bit_length()
+    power = 1 << (int(factor) - 1).bit_length()
     x = F.interpolate(x, scale_factor=power, mode="bilinear", align_corners=False)
     return x[..., : like.shape[-2], : like.shape[-1]]
