@@ -48,7 +48,7 @@ def assign(scores: np.ndarray, stay: float, lengths: Sequence[int] | None = None
     return chosen
 
 
-def snippets(chosen: Sequence[int]) -> list[Snippet]:
+def snippets(chosen: Sequence[int] | np.ndarray) -> list[Snippet]:
     """Runs of words of the same region.
 
     >>> snippets([4, 4, 7])

@@ -118,7 +118,9 @@ class Predictor:
         for rows in of_one_size([read[i][0][0] for i in readable]):  # type: ignore[index]
             good = [readable[row] for row in rows]
             inputs = gather([view for i in good for view in read[i][0]])  # type: ignore[index]
-            batch = Batch(tuple(samples[i].id for i in good), inputs, views=self.kind.view_count).to(self.device)
+            targets = gather([self.task.encode(samples[i]).y for i in good]) if self.task.compares else None
+            ids = tuple(samples[i].id for i in good)
+            batch = Batch(ids, inputs, targets, views=self.kind.view_count).to(self.device)
             with torch.inference_mode(), autocast(self.precision, self.device):
                 predictions = self.task.predict(self.net, batch)
             for i, prediction in zip(good, predictions, strict=True):

@@ -58,7 +58,8 @@ def fit_of(
     check_axes("words", words, ("sentences", "words", "channels"), regions.shape[2])
     check_lengths(region_lengths, *regions.shape[:2])
     check_lengths(word_lengths, *words.shape[:2])
-    products = (regions.flatten(0, 1) @ words.flatten(0, 1).T).float()
+    with torch.autocast(regions.device.type, enabled=False):  # sums of many products that hardly differ
+        products = regions.float().flatten(0, 1) @ words.float().flatten(0, 1).T
     # -> (pictures, regions, sentences, words)
     products = products.view(*regions.shape[:2], *words.shape[:2])
     if region_lengths is not None:

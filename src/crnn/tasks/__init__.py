@@ -19,6 +19,7 @@ from crnn.tasks.caption import Caption
 from crnn.tasks.classify import Classify
 from crnn.tasks.detect import Detect
 from crnn.tasks.forecast import Forecast
+from crnn.tasks.match import Match
 from crnn.tasks.nowcast import Nowcast
 from crnn.tasks.regress import Regress
 from crnn.tasks.segment import Segment
@@ -36,6 +37,7 @@ TASKS: dict[str, Any] = {
     "forecast": Forecast,
     "nowcast": Nowcast,
     "caption": Caption,
+    "match": Match,
     "segment": Segment,
     "detect": Detect,
 }
@@ -70,6 +72,8 @@ class Task(Protocol):
     """Whether its inputs may be varied in training while their answers stay as they are."""
     votes: bool
     """Whether answers of several bundles can become one."""
+    compares: bool
+    """Whether an answer is about a sample and what is known of it, so that both are given where it is asked."""
     explains: bool
     """Whether moments of the input speak for an answer, so that ``evidence`` can be asked."""
     stratum: Callable[[Sample], Any] | None

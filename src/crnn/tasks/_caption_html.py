@@ -57,7 +57,7 @@ def _looked(source: str, shares: np.ndarray, prediction: Prediction, *, first: b
     """The picture, dark but where ``shares`` ``(time, *space)`` are high; the first holds the picture that the others
     use, so that it stands in the page once."""
     name = f"seen-{zlib.crc32(f'{prediction.id} {source}'.encode())}"
-    height, width = _size(source)
+    height, width = size_of_source(source, HEIGHT, WIDEST)
     veil = f'<image width="{width}" height="{height}" preserveAspectRatio="none" href="{_veil(shares)}"/>'
     whole = f'<image id="{name}" width="{width}" height="{height}" preserveAspectRatio="none" href="{source}"/>'
     own = whole if first else f'<use href="#{name}"/>'
@@ -65,10 +65,11 @@ def _looked(source: str, shares: np.ndarray, prediction: Prediction, *, first: b
     return f'<svg role="img" aria-label="where the network looked" {box}>{own}{veil}</svg>'
 
 
-def _size(source: str) -> tuple[int, int]:
+def size_of_source(source: str, highest: int, widest: int) -> tuple[int, int]:
+    """Height and width at which a picture of a page fits into so many pixels."""
     with Image.open(io.BytesIO(b64decode(source.partition(",")[2]))) as picture:
         width, height = picture.size
-    scale = min(HEIGHT / height, WIDEST / width)
+    scale = min(highest / height, widest / width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 

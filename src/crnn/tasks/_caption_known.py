@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crnn.data.described import Described
 from crnn.errors import CrnnError
 from crnn.tasks._vocabulary import Vocabulary
 from crnn.types import Sample
@@ -101,7 +102,8 @@ def digest(text: str) -> int:
 
 
 def sentences_of(y: Any) -> tuple[str, ...]:
-    """The sentences of a sample that are not empty: one text, or several."""
+    """The sentences of a sample that are not empty: one text, or several, or those of a ``Described``."""
+    y = y.sentences if isinstance(y, Described) else y
     texts = (y,) if isinstance(y, str) else y if isinstance(y, (list, tuple)) else ()
     return tuple(text for text in texts if isinstance(text, str) and text.strip())
 

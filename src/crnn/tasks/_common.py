@@ -27,6 +27,7 @@ class Common:
     averages = False
     varies = True
     votes = False
+    compares = False
     explains = True
     """Whether it can be said which moments of the input made an answer."""
     columns: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
@@ -22,6 +22,7 @@ from crnn.tasks._caption_answers import Answers
 from crnn.tasks._caption_head import IGNORED, CaptionHead, Decoder, Places, Sizes, Told, told_of
 from crnn.tasks._caption_known import NOTHING, Known, sentences_of
 from crnn.tasks._pooled import Pool
+from crnn.tasks._sentences import grown, problem_of, short
 from crnn.tasks._vocabulary import END, UNKNOWN, Unit, Vocabulary
 from crnn.types import Batch, Part, Prediction, Sample
 
@@ -138,26 +139,8 @@ class Caption(Answers):
     # encode, head, loss, predict
 
     def problem(self, sample: Sample, steps: int | None = None) -> DataError | None:
-        """Why ``sample`` cannot be learned from: no sentence, none that is short enough, or nothing left of it."""
-        s, texts = self.settings, sentences_of(sample.y)
-        if not texts:
-            return DataError("has no sentence", expected="one or more", do="Write it, or drop it.", file=sample.id)
-        if not self._short(texts):
-            least = min(len(self.vocabulary.split(text)) for text in texts)
-            given, do = (
-                f"has no sentence of fewer than {least} {self.settings.unit}s",
-                "Raise task.longest, or drop it.",
-            )
-            return DataError(given, expected=f"at most {s.longest}", do=do, file=sample.id)
-        if steps is not None and steps < 1:
-            do = "Take a longer sample, or a model that joins fewer steps."
-            return DataError("leaves no step of output", expected="at least one", do=do, file=sample.id)
-        return None
-
-    def _short(self, texts: Iterable[str]) -> list[list[int]]:
-        """Numbers of the sentences that are not too long."""
-        found = [self.vocabulary.encode(text) for text in texts]
-        return [numbers for numbers in found if 0 < len(numbers) <= self.settings.longest]
+        """Why ``sample`` cannot be learned from, if it cannot: see ``problem_of``."""
+        return problem_of(sample, self.vocabulary, self.settings.longest, steps)
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these sentences, and figures of them."""
@@ -166,7 +149,7 @@ class Caption(Answers):
     def encode(self, sample: Sample) -> Sample:
         """``y`` as numbers ``(words,)``: all sentences that are not too long, each with its end, one behind the
         other."""
-        found = self._short(sentences_of(sample.y))
+        found = short(sentences_of(sample.y), self.vocabulary, self.settings.longest)
         y = np.array([number for numbers in found for number in (*numbers, END)], np.int64)
         return replace(sample, y=y if len(y) else None)
 
@@ -178,16 +161,7 @@ class Caption(Answers):
     def grow_head(self, head: nn.Module, old: Caption, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The old head's ``weights`` in the shape of ``head``, whose new words keep their fresh weights. Raises
         ``SettingsError`` for another decoder."""
-        grown = {name: value.clone() for name, value in head.state_dict().items()}
-        for name, value in weights.items():
-            room = grown.get(name)
-            if name == "trained" or room is None or room.shape[1:] != value.shape[1:]:
-                if name == "trained":
-                    continue
-                given, do = f"the bundle has a decoder {old.settings.decoder!r}", "Leave its settings as they are."
-                raise SettingsError(given, expected="the same decoder, of the same size", do=do)
-            room[: len(value)] = value
-        return grown
+        return grown(head, weights, ("trained",), f"a decoder {old.settings.decoder!r}")
 
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy of a word, its mean over all words of all sentences of the batch."""

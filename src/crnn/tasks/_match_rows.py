@@ -1,0 +1,76 @@
+"""Sentences of a batch as rows of their own, and the snippets of them that a decoder learns to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from crnn.decode.snippets import Snippet, snippets
+from crnn.layers.padding import mask
+from crnn.tasks._caption_head import IGNORED
+from crnn.tasks._match_head import WHOLE, Told
+from crnn.tasks._vocabulary import END
+from crnn.types import Batch
+
+
+def told_of(batch: Batch) -> Told:
+    """The sentences of a batch as rows of their own; none where it has no targets."""
+    first = next(iter(batch.inputs.values())) if isinstance(batch.inputs, Mapping) else batch.inputs
+    device = first.lengths.device
+    if batch.targets is None:
+        none = torch.zeros(0, dtype=torch.long, device=device)
+        return Told(none.view(0, 1), none, none)
+    x, lengths = batch.targets["words"]
+    flat = [row[:n].tolist() for row, n in zip(x, lengths.tolist(), strict=True)]
+    rows: list[list[int]] = []
+    of: list[int] = []
+    for i, numbers in enumerate(flat):
+        start = 0
+        while start < len(numbers):
+            stop = numbers.index(END, start)
+            rows.append(numbers[start:stop])
+            of.append(i)
+            start = stop + 1
+    words, counts = padded(rows, device)
+    return Told(words, counts, torch.tensor(of, dtype=torch.long, device=device), batch.targets["boxes"])
+
+
+def alike(told: Told, count: int) -> Tensor:
+    """Which sentences ``(count samples, sentences)`` say of a sample what one of its own says, word for word."""
+    inside = mask(told.lengths, told.words.shape[1])
+    words = torch.where(inside, told.words, -1)
+    same = (words[:, None] == words[None]).all(2).float()
+    own = F.one_hot(told.of, count).float()
+    return own.T @ same > 0
+
+
+def padded(rows: Sequence[Sequence[int]], device: Any) -> tuple[Tensor, Tensor]:
+    """Rows of numbers as a tensor ``(rows, longest)``, and their lengths."""
+    lengths = [len(row) for row in rows]
+    width = max(lengths, default=1)
+    x = [[*row, *[END] * (width - len(row))] for row in rows]
+    return (
+        torch.tensor(x, dtype=torch.long, device=device).view(len(rows), width),
+        torch.tensor(lengths, dtype=torch.long, device=device),
+    )
+
+
+def snippet_rows(told: Told, chosen: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of each sentence, which is of the whole, and of each of its snippets the sample, the region, and the words for a
+    decoder: those before, and what comes after each."""
+    of, region, rows = [], [], []
+    words, counts = told.words.tolist(), told.lengths.tolist()
+    for j, sample in enumerate(told.of.tolist()):
+        for s in (Snippet(0, counts[j], WHOLE), *snippets(chosen[j, : counts[j]])):
+            of.append(sample)
+            region.append(s.region)
+            rows.append(words[j][s.start : s.stop])
+    width = max(map(len, rows)) + 1
+    before = torch.tensor([[END, *row, *[END] * (width - 1 - len(row))] for row in rows])
+    after = torch.tensor([[*row, END, *[IGNORED] * (width - 1 - len(row))] for row in rows])
+    return torch.tensor(of), torch.tensor(region), before, after
