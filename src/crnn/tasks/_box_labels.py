@@ -86,9 +86,8 @@ class BoxLabels:
 
     def learned(self) -> dict[str, Any]:
         """As plain values for the bundle."""
-        usual = [[name, *(round(v, 4) for v in edges)] for name, *edges in self.usual]
         known = {"labels": list(self.names), "unit": self.unit, "sure": list(self.sure)}
-        return known | {"usual": usual, "chosen": self.chosen}
+        return known | {"usual": [list(row) for row in self.usual], "chosen": self.chosen}
 
     def extend(self, new: BoxLabels) -> BoxLabels:
         """The same numbers, the labels that only ``new`` has behind the known ones. Distances keep their unit."""
@@ -153,6 +152,8 @@ def _usual(names: Sequence[str], found: Sequence[tuple[Sample, Boxes]]) -> tuple
         except CrnnError:
             continue
         boxes, _ = fitted([b for b in y.boxes if b.label in names], size)
-        w, h = size
-        return tuple((b.label, b.left / w, b.top / h, b.right / w, b.bottom / h) for b in boxes)
+        sides = (*size, *size)
+        edges = [(b.left, b.top, b.right, b.bottom) for b in boxes]
+        shares = [[round(v / side, 4) for v, side in zip(row, sides, strict=True)] for row in edges]
+        return tuple((b.label, *row) for b, row in zip(boxes, shares, strict=True))
     return ()
