@@ -21,7 +21,8 @@ from crnn.config import DataSettings, Recipe, TrainSettings
 from crnn.data.collate import pad
 from crnn.errors import DataError, SettingsError
 from crnn.models import MODELS
-from crnn.tasks.transcribe import CTCHead, Transcribe
+from crnn.tasks._ctc_head import CTCHead
+from crnn.tasks.transcribe import Transcribe
 from crnn.text import Alphabet
 from crnn.train.prepare import adapt, prepare
 from crnn.types import Batch, Level, Part, Prediction, Sample, Seq

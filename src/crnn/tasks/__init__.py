@@ -7,40 +7,34 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor, nn
 
 from crnn.data.formats import Answer
 from crnn.errors import CrnnError
 from crnn.findings import Doubts, Seen
+from crnn.late import Tensor, nn
+from crnn.registry import Late
 from crnn.tasks._common import cell, columns_of
 from crnn.tasks._placing import Placing, words_of
 from crnn.tasks._reading import Reading
-from crnn.tasks.caption import Caption
-from crnn.tasks.classify import Classify
-from crnn.tasks.detect import Detect
-from crnn.tasks.forecast import Forecast
-from crnn.tasks.match import Match
-from crnn.tasks.nowcast import Nowcast
-from crnn.tasks.regress import Regress
-from crnn.tasks.segment import Segment
-from crnn.tasks.tag import Tag
-from crnn.tasks.transcribe import Transcribe
 from crnn.types import Batch, Prediction, Sample
 
 __all__ = ["TASKS", "Placing", "Reading", "Task", "cell", "columns_of", "words_of"]
 
-TASKS: dict[str, Any] = {
-    "transcribe": Transcribe,
-    "classify": Classify,
-    "regress": Regress,
-    "tag": Tag,
-    "forecast": Forecast,
-    "nowcast": Nowcast,
-    "caption": Caption,
-    "match": Match,
-    "segment": Segment,
-    "detect": Detect,
-}
+TASKS: dict[str, Any] = Late(
+    {
+        "transcribe": "crnn.tasks.transcribe:Transcribe",
+        "classify": "crnn.tasks.classify:Classify",
+        "regress": "crnn.tasks.regress:Regress",
+        "tag": "crnn.tasks.tag:Tag",
+        "forecast": "crnn.tasks.forecast:Forecast",
+        "nowcast": "crnn.tasks.nowcast:Nowcast",
+        "caption": "crnn.tasks.caption:Caption",
+        "match": "crnn.tasks.match:Match",
+        "segment": "crnn.tasks.segment:Segment",
+        "detect": "crnn.tasks.detect:Detect",
+    }
+)
+"""Each is imported when it is first asked for, so that some do without torch; see ``crnn.late``."""
 
 
 class Task(Protocol):

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from crnn.layers.padding import mask
 from crnn.layers.sentence_decoder import END, AttentiveDecoder, Seen, SentenceDecoder, ShownDecoder
-from crnn.tasks._pooled import Pool, Pooling
+from crnn.tasks._pooled import Pool
+from crnn.tasks._pooled_head import Pooling
 from crnn.types import Seq
 
 Decoder = Literal["attention", "mrnn", "lrcn_1u", "lrcn_2u", "lrcn_2f"]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from crnn.layers.padding import mask
-from crnn.tasks._pooled import Pooling
+from crnn.tasks._forecast_steps import Pool, Relative
+from crnn.tasks._pooled_head import Pooling
 from crnn.types import Level, Seq
 
-Relative = Literal["last", "mean", "none"]
-Pool = Literal["both", "last", "mean", "max", "attention"]
 SMALL = 0.1
 """Of its usual size is the last layer at first: a fresh network says little more than what it is relative to."""
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from crnn.late import torch
+from crnn.tasks._arrays import array
 from crnn.types import Seq
+
+Relative = Literal["last", "mean", "none"]
+"""What answers are relative to."""
+Pool = Literal["both", "last", "mean", "max", "attention"]
+"""How the steps of a window become one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +37,35 @@ class Steps:
         if not late or not self.shifted:
             return inputs
         x, steps = inputs.x, inputs.x.shape[1]
-        moved = torch.zeros_like(x[..., own:])
+        zeros, join = (np.zeros_like, np.concatenate) if isinstance(x, np.ndarray) else (torch.zeros_like, torch.cat)
+        moved: Any = zeros(x[..., own:])
         if steps > late:
             moved[:, late:] = x[:, advance : advance + steps - late, own:]
-        return Seq(torch.cat([x[..., :own], moved], 2), inputs.lengths)
+        return Seq(join([x[..., :own], moved], 2), inputs.lengths)
 
-    def answers(self, net: Any, inputs: Seq) -> Tensor:
-        """``(batch, horizon, targets, answers)``; what goes on from answers goes on from the first of each."""
+    def answers(self, net: Any, inputs: Seq) -> np.ndarray:
+        """float32 ``(batch, horizon, targets, answers)``; what goes on from answers goes on from the first of each."""
         if self.steps == self.horizon:
-            return net(inputs)
-        found: dict[int, Tensor] = {}
-        for length in inputs.lengths.unique().tolist():  # windows that end in one place
-            rows = (inputs.lengths == length).nonzero()[:, 0]
-            whole = self._one_by_one(net, Seq(inputs.x[rows, :length], inputs.lengths[rows]))
+            return array(net(inputs))
+        found: dict[int, np.ndarray] = {}
+        x, lengths = array(inputs.x), array(inputs.lengths)
+        like = (lambda seq: seq) if x is inputs.x else partial(_as_tensors, device=inputs.x.device)
+        for length in np.unique(lengths).tolist():  # windows that end in one place
+            rows = np.flatnonzero(lengths == length)
+            whole = self._one_by_one(lambda seq: array(net(like(seq))), x[rows, :length], lengths[rows])
             found |= dict(zip(rows.tolist(), whole, strict=True))
-        return torch.stack([found[i] for i in range(len(inputs.x))])
+        return np.stack([found[i] for i in range(len(x))])
 
-    def _one_by_one(self, net: Any, inputs: Seq) -> Tensor:
-        x, lengths = inputs
+    def _one_by_one(self, net: Any, x: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         own, ahead = x[..., : self.channels - self.shifted], x[..., self.channels - self.shifted :]
-        order = torch.tensor(self.targets, device=x.device).argsort()
-        parts: list[Tensor] = []
+        order = np.argsort(self.targets)
+        parts: list[np.ndarray] = []
         for advance in range(0, self.horizon, self.steps):
-            seen = self.seen(Seq(torch.cat([own, ahead], 2), lengths), advance)
-            parts.append(net(seen))
-            own = torch.cat([own, parts[-1][..., 0][:, :, order].to(own)], 1)[:, self.steps :]
-        return torch.cat(parts, 1)
+            whole = Seq(np.concatenate([own, ahead], 2), lengths)  # type: ignore[arg-type]
+            parts.append(net(self.seen(whole, advance)))
+            own = np.concatenate([own, parts[-1][..., 0][:, :, order]], 1)[:, self.steps :]
+        return np.concatenate(parts, 1)
+
+
+def _as_tensors(seq: Seq, device: Any) -> Seq:
+    return Seq(*(torch.from_numpy(part).to(device) for part in seq))

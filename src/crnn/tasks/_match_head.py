@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from crnn.layers.alignment import SentenceReader
 from crnn.layers.padding import mask
 from crnn.layers.sentence_decoder import ShownDecoder
-from crnn.tasks._pooled import Pooling
+from crnn.tasks._pooled_head import Pooling
 from crnn.types import Seq
 
 WHOLE = 0

@@ -7,21 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from crnn.config import Share, Strength
 from crnn.errors import DataError
 from crnn.findings import Doubts, Seen
+from crnn.late import F, Tensor, nn, torch
 from crnn.metrics import labels as metrics
 from crnn.metrics.labels import Guess
 from crnn.tasks import _label_doubts
+from crnn.tasks._arrays import array, first_lengths, softmax
 from crnn.tasks._charts import confusion_svg, reliability_svg
 from crnn.tasks._common import Common
 from crnn.tasks._label_html import NOTE, label_html
 from crnn.tasks._labels import Labels, find
-from crnn.tasks._mixup import mixup
 from crnn.tasks._pooled import Pool, grow, pooled
 from crnn.tasks._temperature import temperature
 from crnn.types import Batch, Part, Prediction, Sample
@@ -134,6 +132,8 @@ class Classify(Common):
         """Cross-entropy, of mixtures if ``mixup`` is set."""
         if not (self.settings.mixup and net.training):
             return self._cross_entropy(net(batch.inputs), batch.targets)
+        from crnn.tasks._mixup import mixup
+
         inputs, order, share = mixup(batch.inputs, self.settings.mixup)
         y = net(inputs)
         own, other = (self._cross_entropy(y, targets) for targets in (batch.targets, batch.targets[order]))
@@ -148,10 +148,9 @@ class Classify(Common):
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
         """A label for each sample; parts are all labels, the likeliest first, each over the whole sample."""
-        logits = net(batch.inputs) / self.temperature
-        shares = logits.softmax(-1).view(len(batch), batch.views, -1).mean(1).cpu().numpy()
-        first = next(iter(batch.inputs.values())) if isinstance(batch.inputs, Mapping) else batch.inputs
-        steps = first.lengths[:: batch.views].tolist()
+        logits = array(net(batch.inputs)) / self.temperature
+        shares = softmax(logits).reshape(len(batch), batch.views, -1).mean(1)
+        steps = first_lengths(batch.inputs)[:: batch.views].tolist()
         return [self._prediction(*row) for row in zip(batch.ids, shares, steps, strict=True)]
 
     def vote(self, answers: Sequence[Prediction]) -> Prediction:

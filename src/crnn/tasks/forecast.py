@@ -9,23 +9,20 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from crnn.config import Count, Share, Strength, Whole
 from crnn.data.formats import Ahead, Asked, open_data
 from crnn.data.timelines import Span
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
+from crnn.late import F, Tensor, nn, torch
 from crnn.tasks import _forecast_naive as naive
-from crnn.tasks._forecast_head import ForecastHead, Pool, Pools, Relative, highway
 from crnn.tasks._forecast_report import Pair, Reported, tables
-from crnn.tasks._forecast_steps import Steps
+from crnn.tasks._forecast_steps import Pool, Relative, Steps
 from crnn.tasks._forecast_values import Course, Future, flat
 from crnn.types import Batch, Prediction, Sample
 
-LOSSES = {"absolute": F.l1_loss, "square": F.mse_loss, "smooth": F.smooth_l1_loss}
+LOSSES = {"absolute": "l1_loss", "square": "mse_loss", "smooth": "smooth_l1_loss"}
 ENOUGH = 50  # windows of the validation part from which on bands are corrected, by each step from ten times as many
 
 
@@ -249,6 +246,8 @@ class Forecast(Reported):
         return min(self.settings.highway, self.settings.window)
 
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
+        from crnn.tasks._forecast_head import ForecastHead, Pools, highway
+
         s = self.settings
         return ForecastHead(
             Pools(encoder.levels[-1], s.pool),
@@ -271,7 +270,7 @@ class Forecast(Reported):
         """Of the forecast, and the mean pinball loss of the bands, in deviations of the training part."""
         inputs = self._steps.seen(batch.inputs)
         answers, truth = net(inputs), batch.targets.x[:, : self.steps]
-        loss = LOSSES[self.settings.loss](answers[..., 0], truth)
+        loss = getattr(F, LOSSES[self.settings.loss])(answers[..., 0], truth)
         if self.settings.quantiles:
             share = torch.tensor(self.settings.quantiles, device=truth.device)
             over = truth[..., None] - answers[..., 1:]
@@ -280,7 +279,7 @@ class Forecast(Reported):
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
         """A ``Future`` for each sample, in the units of the data; its score is 1, for the bands say how sure it is."""
-        answers = self._steps.answers(net, batch.inputs).float().cpu().numpy()
+        answers = self._steps.answers(net, batch.inputs)
         bands = np.sort(answers[..., 1:], axis=-1)
         if self.correction is not None:
             bands = np.sort(bands + self.correction, axis=-1)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from crnn.config import Share
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
+from crnn.late import F, Tensor, nn
 from crnn.metrics import numbers as metrics
+from crnn.tasks._arrays import array
 from crnn.tasks._charts import cloud_svg
 from crnn.tasks._common import Common
 from crnn.tasks._pooled import Pool, pooled
@@ -22,7 +22,7 @@ from crnn.types import Batch, Prediction, Sample
 Number = float | tuple[float, ...]
 """The answer for one sample."""
 Pair = tuple[Number, Prediction]
-LOSSES = {"square": F.mse_loss, "absolute": F.l1_loss, "smooth": F.smooth_l1_loss}
+LOSSES = {"square": "mse_loss", "absolute": "l1_loss", "smooth": "smooth_l1_loss"}
 NOTE = "An answer is off by its distance from the truth."
 """Explains the marks to the readers of a report."""
 FAR = 6.0  # deviations from the mean at which a number is doubted
@@ -158,11 +158,12 @@ class Regress(Common):
 
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
         """Mean over samples and numbers, each number in deviations of the training part."""
-        return LOSSES[self.settings.loss](net(batch.inputs), batch.targets)
+        loss: Tensor = getattr(F, LOSSES[self.settings.loss])(net(batch.inputs), batch.targets)
+        return loss
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
         """Numbers for each sample, in their own unit; the score is 1, for the network does not say how sure it is."""
-        y = net(batch.inputs).view(len(batch), batch.views, -1).mean(1).cpu().numpy()
+        y = array(net(batch.inputs)).reshape(len(batch), batch.views, -1).mean(1)
         table = y * np.array(self.deviation) + np.array(self.mean)
         return [Prediction(id, _value(row), 1.0) for id, row in zip(batch.ids, table.tolist(), strict=True)]
 

@@ -12,20 +12,20 @@ from math import inf
 from typing import Any, Literal, Self
 
 import numpy as np
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from crnn.config import Share, Strength, Whole
 from crnn.errors import DataError
 from crnn.findings import Doubts, Seen
+from crnn.late import F, Tensor, nn
 from crnn.metrics import events as metrics
 from crnn.metrics.labels import ordered
 from crnn.tasks import _event_doubts
+from crnn.tasks._arrays import arrays, first_lengths, sigmoid, softmax
 from crnn.tasks._common import Common
 from crnn.tasks._events_html import NOTE, events_html
 from crnn.tasks._labels import find
 from crnn.tasks._runs import activity, is_answer, known_events, overlaps, parts_of, smooth
-from crnn.tasks._stepwise import StepHead, log_odds, mean_of_places, together
+from crnn.tasks._stepwise import log_odds, mean_of_places, together
 from crnn.tasks._thresholds import EVEN, thresholds
 from crnn.types import Batch, Part, Prediction, Sample, Track
 
@@ -165,6 +165,8 @@ class Tag(Common):
         return replace(sample, y=np.where(sample.y.any(1), sample.y.argmax(1) + 1, 0).astype(np.int64))
 
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
+        from crnn.tasks._step_head import StepHead
+
         outputs = len(self.labels) + (not self.many)
         return StepHead(encoder.levels[-1].channels, outputs, dropout=self.settings.dropout)
 
@@ -185,11 +187,9 @@ class Tag(Common):
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
         """Events for each sample: parts have label, place in steps of the input, and mean probability; the value is
         their labels in order."""
-        y, lengths = net(batch.inputs)
-        stride = net.encoder.levels[-1].stride
-        shares = (y.sigmoid() if self.many else y.softmax(-1)).cpu().numpy()
-        first = next(iter(batch.inputs.values())) if isinstance(batch.inputs, Mapping) else batch.inputs
-        steps = zip(lengths.tolist(), first.lengths.tolist(), strict=True)
+        y, lengths = arrays(net(batch.inputs))
+        stride, shares = net.encoder.levels[-1].stride, sigmoid(y) if self.many else softmax(y)
+        steps = zip(lengths.tolist(), first_lengths(batch.inputs).tolist(), strict=True)
         return [
             self.read(id, row[:count], stride=stride, length=length)
             for id, row, (count, length) in zip(batch.ids, shares, steps, strict=True)

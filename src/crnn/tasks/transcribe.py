@@ -6,22 +6,20 @@ all ways to write the text in that many steps, so no one has to say where a lett
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from crnn.decode.ctc_greedy import Decoded
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Seen
+from crnn.late import F, Tensor, nn, torch
 from crnn.metrics import text as text_metrics
 from crnn.tasks import _text_doubts
+from crnn.tasks._arrays import arrays, first_lengths, log_mean_exp
 from crnn.tasks._common import Common, write_rows
 from crnn.tasks._line_html import NOTE, line_html
 from crnn.tasks._reading import BEST_PATH, Reader, Reading
@@ -31,18 +29,6 @@ from crnn.text import BLANK, Alphabet, Direction, Unicode, display_order, steps_
 from crnn.types import Batch, Part, Prediction, Sample, Seq
 
 Pair = tuple[str, Prediction]
-
-
-class CTCHead(nn.Module):
-    """A linear layer on each time step: ``(batch, time, channels)`` to log-probabilities ``(batch, time, outputs)``."""
-
-    def __init__(self, channels: int, outputs: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(channels, outputs)
-
-    def forward(self, features: Any) -> Seq:
-        x, lengths = features.last
-        return Seq(self.linear(x).float().log_softmax(-1), lengths)
 
 
 def _alphabet(settings: Transcribe.Settings, letters: Iterable[str]) -> Alphabet:
@@ -168,6 +154,8 @@ class Transcribe(Common):
         return replace(sample, y=self.alphabet.encode(text))
 
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
+        from crnn.tasks._ctc_head import CTCHead
+
         level = encoder.levels[-1]
         if level.space:
             raise SettingsError(
@@ -199,12 +187,12 @@ class Transcribe(Common):
     def said(self, net: Any, batch: Batch) -> list[tuple[np.ndarray, float, float]]:
         """What the network says of each sample, the mean over its views: log-probabilities ``(time, outputs)``, and
         columns of the input, for each step and in all."""
-        y, lengths = net(batch.inputs)
+        y, lengths = arrays(net(batch.inputs))
         if batch.views > 1:  # which are equally long
-            y = y.unflatten(0, (len(batch), batch.views)).logsumexp(1) - math.log(batch.views)
+            y = log_mean_exp(y.reshape(len(batch), batch.views, *y.shape[1:]), 1)
         stride = float(net.encoder.levels[-1].stride)
-        steps, widths = (sizes[:: batch.views].tolist() for sizes in (lengths, batch.inputs.lengths))
-        return [(row[:t], stride, float(w)) for row, t, w in zip(y.cpu().numpy(), steps, widths, strict=True)]
+        steps, widths = (sizes[:: batch.views].tolist() for sizes in (lengths, first_lengths(batch.inputs)))
+        return [(row[:t], stride, float(w)) for row, t, w in zip(y, steps, widths, strict=True)]
 
     def read(self, id: str, log_probs: np.ndarray, stride: float, width: float) -> Prediction:
         """The reading of what the network said of one sample."""
