@@ -178,6 +178,13 @@ def test_of_boxes_of_one_thing_the_surest_is_kept() -> None:
     assert surest(rows[:0], 0.5).shape == (0, 6)
 
 
+def test_a_thing_is_said_to_be_one_thing() -> None:
+    task = learned([CAT, DOG])
+    rows = np.array([[0, 0, 10, 10, 0, 0.9], [0, 0, 10, 11, 1, 0.8], [20, 0, 30, 10, 1, 0.7], [0, 0, 9, 9, 1, 0.1]])
+    value = task._answer("a", rows, (40, 30)).value
+    assert [b.label for b in value.boxes] == ["cat", "dog"] and [b.score for b in value.doubtful] == [0.8, 0.1]
+
+
 # figures and what a person sees
 
 

@@ -10,12 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crnn.metrics.boxes import overlaps
+from crnn.metrics.boxes import edges, overlaps
 from crnn.tasks._box_head import peaks
 from crnn.tasks._map_tiles import AT_ONCE, LARGER, starts
+from crnn.types import Box, Boxes
 
 MOST = 1000
 """Boxes that are read off one tile."""
+ONE_THING = 0.7
+"""Overlap from which on two boxes are of one thing, whatever their labels."""
 Maps = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Probabilities of centres ``(tiles, labels, height, width)`` and boxes ``(tiles, 4, height, width)`` in pixels, of
 tiles ``(tiles, frames, channels, height, width)`` and their lengths."""
@@ -80,3 +83,16 @@ def surest(rows: np.ndarray, most: float) -> np.ndarray:
         same = (overlaps(rows[best : best + 1], rows[left])[0] > most) & (rows[left, 4] == rows[best, 4])
         left = left[~same]
     return rows[kept]
+
+
+def as_boxes(rows: np.ndarray, labels: Sequence[str], sure: Sequence[float], size: tuple[int, int]) -> Boxes:
+    """``rows`` (the surest first) in a picture of ``size`` (width, height): those that reach the score ``sure`` of their
+    label are said, unless they lie on a thing that is more surely something else."""
+    said: list[Box] = []
+    doubtful: list[Box] = []
+    for *sides, number, score in rows.tolist():
+        left, top, right, bottom = (round(v, 1) for v in sides)
+        box = Box(labels[int(number)], left, top, right, bottom, round(score, 4))
+        taken = bool(said) and bool((overlaps(edges([box]), edges(said)) > ONE_THING).any())
+        (said if score >= sure[int(number)] and not taken else doubtful).append(box)
+    return Boxes(size, tuple(said), tuple(doubtful))

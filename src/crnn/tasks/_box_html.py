@@ -20,6 +20,7 @@ COLOURS: tuple[Colour, ...] = (
     *((230, 75, 53), (46, 134, 222), (16, 172, 132), (155, 89, 182), (243, 156, 18), (0, 168, 181), (214, 51, 132)),
     *((112, 173, 71), (99, 110, 250), (139, 105, 20)),
 )
+ROOM = 200  # pixels of a picture's longer side from which on words in it do not cover it
 WRONG, MISSED = "rgb(255,20,20)", "rgb(255,214,0)"
 OVER = "position:absolute;left:0;top:0;width:100%;height:calc(100% - .5rem)"  # the picture has that margin
 CHIP = "display:inline-block;width:.8em;height:.8em;border-radius:.2em;background:rgb{colour};margin:0 .25em 0 .75em"
@@ -31,7 +32,7 @@ def colour_of(label: str, labels: Sequence[str]) -> Colour:
 
 
 def drawn(picture: np.ndarray, boxes: Sequence[Box], labels: Sequence[str]) -> Image.Image:
-    """A picture uint8 ``(height, width, channels)`` with boxes, their labels and scores."""
+    """A picture uint8 ``(height, width, channels)`` with boxes, and where there is room with labels and scores."""
     image = Image.fromarray(np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3))))
     pen = ImageDraw.Draw(image)
     size = max(10, round(0.022 * max(image.size)))
@@ -41,6 +42,8 @@ def drawn(picture: np.ndarray, boxes: Sequence[Box], labels: Sequence[str]) -> I
         pen.rectangle(
             (box.left, box.top, max(box.left, box.right - 1), max(box.top, box.bottom - 1)), None, colour, line
         )
+        if max(image.size) < ROOM:
+            continue
         text = f"{box.label} {box.score:.2f}"
         left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
         width, height = right - left + 4, bottom - top + 4

@@ -23,12 +23,12 @@ from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.findings import Doubts, Seen
 from crnn.metrics.boxes import FIGURES, Finds
 from crnn.tasks import _box_doubts, _box_loss
-from crnn.tasks._box_find import find, surest
+from crnn.tasks._box_find import as_boxes, find, surest
 from crnn.tasks._box_head import BoxHead
 from crnn.tasks._box_html import NOTE, boxes_html, drawn
 from crnn.tasks._box_labels import BoxLabels
 from crnn.tasks._common import Common
-from crnn.types import Batch, Box, Boxes, Prediction, Sample, Seq
+from crnn.types import Batch, Boxes, Prediction, Sample, Seq
 
 Pair = tuple[Boxes, Prediction]
 
@@ -188,15 +188,9 @@ class Detect(Common):
         return [self._answer(i, surest(r, s.apart), size) for i, r in zip(batch.ids, rows, strict=True)]
 
     def _answer(self, id: str, rows: np.ndarray, size: tuple[int, int]) -> Prediction:
-        sure: list[Box] = []
-        doubtful: list[Box] = []
-        for *edges, number, score in rows.tolist():
-            label = self.labels.names[int(number)]
-            left, top, right, bottom = (round(v, 1) for v in edges)
-            box = Box(label, left, top, right, bottom, round(score, 4))
-            (sure if score >= self._sure(label) else doubtful).append(box)
-        scores = [b.score for b in sure] or [1 - max((b.score for b in doubtful), default=0.0)]
-        return Prediction(id, Boxes(size, tuple(sure), tuple(doubtful)), float(np.mean(scores)))
+        value = as_boxes(rows, self.labels.names, [self._sure(name) for name in self.labels.names], size)
+        scores = [b.score for b in value.boxes] or [1 - max((b.score for b in value.doubtful), default=0.0)]
+        return Prediction(id, value, float(np.mean(scores)))
 
     def _sure(self, label: str) -> float:
         return self.labels.sure_of(label, self.settings.sure)
@@ -230,6 +224,7 @@ class Detect(Common):
 
     def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         rows = [{k: v if v == v else "\N{EN DASH}" for k, v in row.items()} for row in self._finds(pairs).by_label()]
+        rows = [row | {"count_error": f"{row['count_error']:.2f}"} for row in rows]  # which is no share
         return {"figures": FIGURES, "note": NOTE, "tables": [("Labels", rows)]}
 
     def by_label(self, pairs: Sequence[Pair]) -> dict[Any, float]:
