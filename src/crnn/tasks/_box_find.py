@@ -86,8 +86,8 @@ def surest(rows: np.ndarray, most: float) -> np.ndarray:
 
 
 def as_boxes(rows: np.ndarray, labels: Sequence[str], sure: Sequence[float], size: tuple[int, int]) -> Boxes:
-    """``rows`` (the surest first) in a picture of ``size`` (width, height): those that reach the score ``sure`` of their
-    label are said, unless they lie on a thing that is more surely something else."""
+    """``rows`` (the surest first) in a picture of ``size`` (width, height): those that reach the score ``sure`` of
+    their label are said, unless they lie on a thing that is more surely something else."""
     said: list[Box] = []
     doubtful: list[Box] = []
     for *sides, number, score in rows.tolist():
