@@ -12,6 +12,7 @@ from crnn import config
 from crnn.bundle import Net, build, default_model, readable
 from crnn.config import Precision, Recipe, fill
 from crnn.data.formats.npz import samples_of
+from crnn.deploy.page import PageReader
 from crnn.deploy.predict import Predictor
 from crnn.deploy.stream import Stream
 from crnn.deploy.vote import predictor
@@ -28,6 +29,22 @@ def load(bundle: str | Path | Sequence[str | Path], *, precision: Precision = "a
     ``BundleError``.
     """
     return predictor(bundle, precision=precision, device=device)
+
+
+def pages(
+    finder: str | Path | Predictor = "zoo:page",
+    *,
+    reader: str | Path | Predictor | Sequence[str | Path | Predictor] | None = None,
+    precision: Precision = "auto",
+) -> PageReader:
+    """What finds and reads the lines of whole pages: ``crnn.pages()("page.jpg").text``.
+
+    ``finder`` is a bundle that finds lines, ``reader`` one that reads them, or several, of which the surest reads a
+    page; by default those that the finder names. See ``crnn.deploy.page``. Raises ``BundleError`` and
+    ``SettingsError``.
+    """
+    readers = [reader] if isinstance(reader, (str, Path, Predictor)) else reader
+    return PageReader(finder, readers, precision=precision)
 
 
 def align(reader: str | Path | Predictor, sources: Any, texts: str | Sequence[str], *, words: bool = False) -> Any:

@@ -33,6 +33,8 @@ HEIGHT = 30.0
 """Pixels of a line's height at which the finder sees best."""
 GOOD = (20.0, 42.0)
 """Heights at which it need not look again."""
+LEAST = 10.0
+"""Height of a line below which a look says little of it."""
 MOST = 6_000_000
 """Pixels at most of the second look."""
 ASKED = 8
@@ -160,7 +162,7 @@ class PageReader:
         area = grey.shape[0] * grey.shape[1]
         first = min(1.0, (PIXELS / area) ** 0.5)
         looks = {factor: self._look(grey, factor) for factor in (first, first / COARSE)}
-        best = max(looks, key=lambda factor: sum(_area(line) for line in looks[factor]))
+        best = max(looks, key=lambda factor: sum(_area(line) for line in looks[factor] if factor * line.height > LEAST))
         lines = looks[best]
         if not lines:
             return lines

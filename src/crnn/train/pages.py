@@ -57,8 +57,9 @@ def evaluate_pages(
         raise DataError(given, expected="PAGE files with their pictures", do="See docs/page.md.")
     figures = {name: one.figures() for name, one in counts.items()}
     baselines = {name: _without_intervals(some) for name, some in figures.items() if name}
-    for name in ("cer", "cer_page"):
-        baselines["rows of ink"].pop(name, None)  # nobody reads them
+    for some in figures.values() if not reader.readers else [baselines["rows of ink"]]:
+        for name in [name for name in some if name.startswith("cer")]:
+            del some[name]  # nobody read them
     for name in ("line_recall", "line_precision", "line_f1"):
         baselines["true lines, read"].pop(name)
     rows.sort(key=lambda one: -one["badness"])
