@@ -106,3 +106,8 @@ def test_bundles_of_the_first_format_are_read(tiny: Any, tmp_path: Path) -> None
     old = crnn.load(tmp_path / "old.safetensors", precision="float32")
     assert old.bundle.description() == before.description()
     assert crnn.load("zoo:typewritten").task.name == "transcribe"
+
+
+@pytest.mark.parametrize("file", sorted(p.name for p in (Path(crnn.__file__).parent / "zoo").glob("*.safetensors")))
+def test_every_bundle_of_the_zoo_is_read(file):
+    assert crnn.load(f"zoo:{file.removesuffix('.safetensors')}").bundle.card["licence"]
