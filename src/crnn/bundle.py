@@ -20,19 +20,33 @@ from safetensors.torch import save
 from torch import nn
 
 from crnn.config import as_dict, fill, split_name
-from crnn.data.inputs import INPUTS, Kind, Several, restore, restore_several
+from crnn.data.inputs import INPUTS, Kind, restore
 from crnn.errors import BundleError, CrnnError, SettingsError
 from crnn.files import write_aside
 from crnn.layers import ConvBlock, zero_padding
+from crnn.manifest import FORMAT, READ, described, restored, tables_of
 from crnn.models import MODELS
 from crnn.precision import channels_last
 from crnn.registry import pick, suggest
 from crnn.tasks import TASKS
 from crnn.types import Seq
 
-FORMAT = 3
-READ = (1, 2, 3)
-"""Formats that are read; the first knew one input, which had learned nothing, the second no arrays of a task."""
+__all__ = [
+    "FORMAT",
+    "READ",
+    "Bundle",
+    "Net",
+    "build",
+    "combinations",
+    "default_model",
+    "find",
+    "fold",
+    "load",
+    "readable",
+    "refusal",
+    "tables_of",
+]
+
 NAME = "bundle.safetensors"
 TASK = "task."
 """What the names of a task's arrays begin with."""
@@ -73,15 +87,7 @@ class Bundle:
 
     def description(self) -> dict[str, Any]:
         """Everything but the weights, as plain values."""
-        return {
-            "format": FORMAT,
-            "task": {"name": self.task.name, **as_dict(self.task.settings)},
-            "learned": self.task.learned(),
-            **tables_of(self.kind),
-            "seen": self.kind.learned(),
-            "encoder": dict(self.encoder),
-            "card": self.card,
-        }
+        return described(self.task, self.kind, self.encoder, self.card)
 
     def save(self, path: str | Path, *, half: bool = False) -> None:
         """Write the file whole or not at all. ``half`` stores weights as float16: half the size; they are used as
@@ -92,13 +98,6 @@ class Bundle:
         state |= {TASK + name: torch.from_numpy(array.copy()) for name, array in self.task.arrays().items()}
         with write_aside(path, "wb") as file:
             file.write(save(state, metadata={"crnn": json.dumps(self.description(), ensure_ascii=False)}))
-
-
-def tables_of(kind: Kind) -> dict[str, Any]:
-    """The tables of a recipe that name ``kind``: ``input``, or ``inputs`` where there are several."""
-    if isinstance(kind, Several):
-        return {"inputs": {name: tables_of(part)["input"] for name, part in kind.kinds.items()}}
-    return {"input": {"name": kind.spec.kind, **as_dict(kind.settings)}}
 
 
 def default_model(task: Any, kinds: Mapping[str, str]) -> str:
@@ -229,12 +228,8 @@ def load(name: str | Path) -> Bundle:
                 do="Update crnn or the bundle.",
                 file=path,
             )
-        task_name, task_values = split_name(values["task"])
-        task_class = pick(task_name, TASKS, "task")
         arrays = {key.removeprefix(TASK): state.pop(key).numpy() for key in list(state) if key.startswith(TASK)}
-        task = task_class.restore(fill(task_class.Settings, task_values, "task"), {**values["learned"], **arrays})
-        seen = values.get("seen", {})
-        kind = restore_several(values["inputs"], seen) if "inputs" in values else restore(values["input"], seen)
+        task, kind = restored(values, arrays)
         bundle = build(task, kind, values["encoder"], values.get("card"))
     except BundleError:
         raise

@@ -9,18 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from crnn.data import stack
+from crnn.data.stack import of_one_size
 from crnn.errors import CrnnError
 from crnn.types import Batch, Sample, Seq
 
 
 def pad(arrays: Sequence[np.ndarray]) -> Seq:
     """Arrays ``(time, ...)`` of any length as one ``Seq``, zeros behind each."""
-    lengths = torch.tensor([len(a) for a in arrays])
-    first = arrays[0]
-    x = torch.zeros(len(arrays), int(lengths.max()), *first.shape[1:], dtype=torch.from_numpy(first[:0]).dtype)
-    for row, array in zip(x, arrays, strict=True):
-        row[: len(array)] = torch.from_numpy(array)
-    return Seq(x, lengths)
+    return Seq(*(torch.from_numpy(array) for array in stack.pad(arrays)))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +37,6 @@ class Loaded:
     def to(self, device: Any, **options: Any) -> Loaded:
         moved = [batch.to(device, **options) for batch in self.batches]
         return Loaded(moved[0], self.left_out, tuple(moved[1:])) if moved else self
-
-
-def of_one_size(inputs: Sequence[Any]) -> list[list[int]]:
-    """Numbers of the inputs that can be brought together: they differ in no more than their length."""
-    groups: dict[Any, list[int]] = {}
-    for i, x in enumerate(inputs):
-        arrays = list(x.values()) if isinstance(x, Mapping) else [x]
-        groups.setdefault(tuple(np.shape(a)[1:] for a in arrays), []).append(i)
-    return list(groups.values())
 
 
 def gather(parts: Sequence[Any]) -> Any:

@@ -44,8 +44,8 @@ def graph(
     axes: Mapping[str, Mapping[int, str]],
     opset: int,
 ) -> Any:
-    """The ONNX model (``onnx.ModelProto``) of ``flat``, traced with ``given``; ``axes`` are those that may have any size. What the exporter
-    cannot say raises its error.
+    """The ONNX model (``onnx.ModelProto``) of ``flat``, traced with ``given``; ``axes`` are those that may have any
+    size. What the exporter cannot say raises its error.
 
     It is the exporter that follows a run of the network (``dynamo=False``): the newer one cannot write a torch LSTM
     over any number of steps (torch 2.13).
@@ -65,6 +65,14 @@ def graph(
     del model.opset_import[:]
     model.opset_import.extend(kept)
     return model
+
+
+def with_metadata(model: Any, metadata: Mapping[str, str]) -> bytes:
+    """The file of ``model`` with ``metadata``."""
+    _onnx().helper.set_model_props(model, dict(metadata))
+    model.producer_name = DOMAIN
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def _traced(

@@ -1,0 +1,49 @@
+"""What a recipe or a trained network looks for in data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from crnn.config import DataSettings, Recipe, as_dict, fill, split_name
+from crnn.data.formats import Asked
+from crnn.data.inputs import INPUTS, suffixes_of
+from crnn.deploy.answering import Answering
+from crnn.manifest import tables_of
+from crnn.registry import pick
+from crnn.tasks import TASKS
+
+
+def task_of(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
+    """The class of the task that ``recipe`` names, and the values of its settings."""
+    name, values = split_name(recipe.task, "transcribe")
+    return pick(name, TASKS, "task"), values
+
+
+def asked_of(recipe: Recipe) -> Asked:
+    """What the task of ``recipe`` looks for in data."""
+    task_class, values = task_of(recipe)
+    tables = list(recipe.inputs.values()) or [recipe.input]
+    named = [table["name"] for table in tables if isinstance(table.get("name"), str)]
+    for name in named:
+        pick(name, INPUTS, "kind of input")
+    answer = recipe.data.answer
+    return Asked(
+        answer=task_class.answer,
+        suffixes=suffixes_of(named if len(named) == len(tables) else task_class.kinds),
+        columns=tuple(name.strip() for name in answer.split(",")) if answer else (),
+        inputs=tuple(recipe.inputs),
+        group=recipe.data.group,
+        **task_class.asks(fill(task_class.Settings, values, "task")),
+    )
+
+
+def asked(predictor: Answering, *, group: str | None = None, answer: str | None = None, truths: bool = True) -> Asked:
+    """What ``predictor`` looks for in data that it is to be tested on, or without ``truths`` to answer: as in training,
+    unless given here."""
+    parts = predictor.bundle.card.get("parts", {})
+    tables = tables_of(predictor.kind)
+    data = DataSettings(group=group or parts.get("group"), answer=answer or parts.get("answer"))
+    task = {"name": predictor.task.name, **as_dict(predictor.task.settings)}
+    recipe = Recipe(task=task, input=tables.get("input", {}), inputs=tables.get("inputs", {}), data=data)
+    return replace(asked_of(recipe), truths=truths)

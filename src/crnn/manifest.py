@@ -1,0 +1,47 @@
+"""What a trained network says of itself in plain values, and the task and kind of input that are made of them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from crnn.config import as_dict, fill, split_name
+from crnn.data.inputs import Kind, Several, restore, restore_several
+from crnn.registry import pick
+from crnn.tasks import TASKS
+
+FORMAT = 3
+READ = (1, 2, 3)
+"""Formats that are read; the first knew one input, which had learned nothing, the second no arrays of a task."""
+
+
+def described(task: Any, kind: Kind, encoder: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything but weights and arrays, as plain values."""
+    return {
+        "format": FORMAT,
+        "task": {"name": task.name, **as_dict(task.settings)},
+        "learned": task.learned(),
+        **tables_of(kind),
+        "seen": kind.learned(),
+        "encoder": dict(encoder),
+        "card": dict(card),
+    }
+
+
+def restored(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tuple[Any, Kind]:
+    """The task, which does not know its input yet (``with_input``), and the kind of input. Values that are no
+    ``described`` ones raise ``CrnnError``, or what Python raises of them."""
+    name, settings = split_name(values["task"])
+    task_class = pick(name, TASKS, "task")
+    task = task_class.restore(fill(task_class.Settings, settings, "task"), {**values["learned"], **arrays})
+    seen = values.get("seen", {})
+    return task, restore_several(values["inputs"], seen) if "inputs" in values else restore(values["input"], seen)
+
+
+def tables_of(kind: Kind) -> dict[str, Any]:
+    """The tables of a recipe that name ``kind``: ``input``, or ``inputs`` where there are several."""
+    if isinstance(kind, Several):
+        return {"inputs": {name: tables_of(part)["input"] for name, part in kind.kinds.items()}}
+    return {"input": {"name": kind.spec.kind, **as_dict(kind.settings)}}
