@@ -62,7 +62,7 @@ Group = Annotated[
 ]
 Answer = Annotated[str | None, Parameter(help="Column of a table that holds the answer.")]
 
-BUNDLES = "A run folder, a .safetensors file or zoo:NAME; several with commas between them vote."
+BUNDLES = "A run folder, a .safetensors or .onnx file or zoo:NAME; several with commas between them vote."
 
 Reader = Annotated[
     str | None,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from crnn.bundle import Bundle, fold
 from crnn.deploy import _onnx_graph, onnx
+from crnn.deploy.ready import SUFFIX
 from crnn.errors import CrnnError, SettingsError
 from crnn.files import write_aside
 from crnn.types import InputSpec, Seq
@@ -69,8 +70,8 @@ def export(bundle: Bundle, path: str | Path, *, opset: int = 17, int8: bool = Fa
     refused = refusal(bundle.task.name, str(bundle.encoder["name"]))
     if refused is not None:
         raise refused
-    if path.suffix.lower() != onnx.SUFFIX:
-        raise SettingsError(f"the file {path.name!r}", expected=f"a name in {onnx.SUFFIX}", do="Rename it.")
+    if path.suffix.lower() != SUFFIX:
+        raise SettingsError(f"the file {path.name!r}", expected=f"a name in {SUFFIX}", do="Rename it.")
     if not _onnx_graph.OLDEST <= opset <= _onnx_graph.NEWEST:
         expected = f"{_onnx_graph.OLDEST} to {_onnx_graph.NEWEST}"
         raise SettingsError(f"--opset is {opset}", expected=expected, do="Leave it out.")

@@ -29,7 +29,6 @@ from crnn.errors import BundleError, CrnnError, MissingExtra, SettingsError
 from crnn.types import Batch, Level, Prediction, Sample, Seq
 
 KEY = "crnn"
-SUFFIX = ".onnx"
 FOREIGN = "Use a file written by crnn export; this one may be damaged or from another program."
 
 
