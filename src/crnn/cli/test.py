@@ -68,13 +68,13 @@ def test(
     """
     from crnn.data.formats import page
     from crnn.deploy.branches import Branches
-    from crnn.deploy.vote import predictor as ready
+    from crnn.deploy.ready import predictor as ready
     from crnn.train.evaluate import evaluate, write_page
     from crnn.train.prepare import held_back
 
     use_threads(threads)
     console = Console(stderr=True)
-    predictor = ready(bundle, precision=precision, batch_size=batch_size)
+    predictor: Any = ready(bundle, precision=precision, batch_size=batch_size, threads=threads)
     if reads_pages(predictor, reader) and page.recognise(Path(data)):
         pages = page_reader(predictor, reader, reading, {"precision": precision, "batch_size": batch_size})
         return test_pages(pages, data, bundle=bundle, split=split, json=json, name=name, answers=predictions)
@@ -165,8 +165,8 @@ def result_of(predictor: Any, tested: Any, data: str, part: str, name: str, *, s
         baselines=tested.report.baselines,
         command="crnn " + shlex.join(sys.argv[1:]),
         seed=card.get("train", {}).get("seed", 0),
-        threads=torch.get_num_threads(),
+        threads=getattr(predictor, "threads", 0) or torch.get_num_threads(),
         precision=predictor.precision,
-        parameters=sum(p.numel() for voter in predictor.voters for p in voter.net.parameters()),
+        parameters=sum(voter.parameters for voter in predictor.voters),
         train_seconds=seconds or card.get("train_seconds"),
     )

@@ -67,6 +67,11 @@ class Answering:
         return str(self.bundle.encoder["name"])
 
     @property
+    def parameters(self) -> int:
+        """How many numbers were learned."""
+        raise NotImplementedError
+
+    @property
     def voters(self) -> tuple[Answering, ...]:
         """The networks that answer: this one."""
         return (self,)

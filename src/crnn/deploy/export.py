@@ -78,10 +78,11 @@ def export(bundle: Bundle, path: str | Path, *, opset: int = 17, int8: bool = Fa
     onnx.available()
     net = fold(deepcopy(bundle.net).eval().cpu().float())
     model = graph_of(net, bundle.kind.spec, opset)
-    values = {
-        **bundle.description(),
-        "graph": {"names": names_of(bundle.kind.spec), "levels": _levels(net), "opset": opset},
+    graph = {
+        **{"names": names_of(bundle.kind.spec), "levels": _levels(net), "opset": opset},
+        **{"parameters": sum(p.numel() for p in net.parameters()), "precision": "int8" if int8 else "float32"},
     }
+    values = {**bundle.description(), "graph": graph}
     plain = _onnx_graph.with_metadata(model, onnx.written(values, bundle.task.arrays()))
     difference = compared(net, bundle.kind.spec, plain, str(path))
     rounding = None
@@ -148,7 +149,7 @@ def compared(net: Any, spec: InputSpec | Mapping[str, InputSpec], model: bytes, 
 
 def _difference(net: Any, spec: InputSpec | Mapping[str, InputSpec], model: bytes) -> float:
     session = onnx.session_of(model)
-    run = onnx.OnnxNet(session, {"names": names_of(spec), "levels": []})
+    run = onnx.OnnxNet(session, {"names": names_of(spec), "levels": [], "parameters": 0, "precision": ""})
     specs = list(spec.values()) if isinstance(spec, Mapping) else [spec]
     worst = 0.0
     for steps, more in zip(CHECKED, SIZES, strict=True):

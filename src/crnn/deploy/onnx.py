@@ -57,6 +57,7 @@ class OnnxNet:
         self.used = {given.name for given in session.get_inputs()}
         levels = tuple(Level(level[0], tuple(level[1]), level[2]) for level in values["levels"])
         self.encoder = SimpleNamespace(levels=levels)
+        self.parameters, self.precision = int(values["parameters"]), str(values["precision"])
 
     def __call__(self, inputs: Any) -> Any:
         """The head's answer to one ``Seq``, or to a mapping of them: an array, or a ``Seq`` of one."""
@@ -77,9 +78,13 @@ class OnnxPredictor(Answering):
     def __init__(self, path: str | Path, *, batch_size: int = 16, threads: int = 0) -> None:
         self.bundle = read(Path(path))
         self.task, self.kind, self.net = self.bundle.task, self.bundle.kind, self.bundle.net
-        self.batch_size = batch_size
+        self.batch_size, self.precision = batch_size, self.net.precision
         own = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
         self.threads = threads or len(own) or os.cpu_count() or 1
+
+    @property
+    def parameters(self) -> int:
+        return self.net.parameters
 
     @contextmanager
     def _threads(self) -> Iterator[ThreadPoolExecutor]:

@@ -43,6 +43,10 @@ class Predictor(Answering):
         self.device, self.precision = device, resolve(precision, device)
         self.batch_size = batch_size
 
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.net.parameters())
+
     def explain(self, source: Any, *, of: Any = None) -> Explanation:
         """Which moments of a ``Source`` made the answer, or speak for the label, number or text ``of``: see
         ``crnn.deploy.explain``. Raises the error of a source that cannot be read, and ``SettingsError``."""

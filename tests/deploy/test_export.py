@@ -1,0 +1,176 @@
+"""Exported networks: what is in the file, who reads it, what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import crnn
+from crnn import bundle as bundles
+from crnn.bundle import Bundle
+from crnn.cli import main
+from crnn.decode import ngram
+from crnn.deploy import _onnx_graph, onnx
+from crnn.deploy import export as exporting
+from crnn.deploy.export import drawn, export
+from crnn.deploy.onnx import OnnxPredictor
+from crnn.deploy.predict import Predictor
+from crnn.deploy.ready import predictor
+from crnn.errors import BundleError, SettingsError
+from crnn.types import Seq
+
+pytest.importorskip("onnxruntime")
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LINES = EXAMPLES / "typewriting"
+Tiny = Callable[..., Bundle]
+WITHOUT = """
+import sys
+class Nobody:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "lightning", "torchmetrics", "onnx"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Nobody())
+import crnn.cli
+crnn.cli.main(sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="module")
+def typewritten(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "typewritten.onnx"
+    export(bundles.load("zoo:typewritten"), path)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        main([str(a) for a in arguments])
+    said = capsys.readouterr()
+    return int(end.value.code or 0), said.out, said.err
+
+
+def test_an_exported_reader_reads_as_its_bundle_without_torch(typewritten: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, "predict", str(typewritten), str(LINES), "--json", "--threads", "1"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(crnn.__file__).parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = [json.loads(line) for line in (LINES / "lines.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(found) == len(lines) > 2
+    read = Predictor("zoo:typewritten", precision="float32")
+    for one in found:
+        right = read(one["id"])
+        assert one["text"] == right.value and one["score"] == pytest.approx(right.score, abs=1e-3)
+        for letter, part in zip(one["letters"], right.parts, strict=True):
+            assert (letter["value"], letter["start"]) == (part.value, pytest.approx(part.start, abs=0.01))
+
+
+def test_a_beam_and_a_language_model_are_in_the_file(tiny: Tiny, tmp_path: Path, made: Callable[..., Path]) -> None:
+    bundle = tiny("crnn")
+    texts = [file.read_text(encoding="utf-8").strip() for file in sorted(made("transcribe").glob("*.gt.txt"))]
+    reading = type(bundle.task.reading)(beam=5, model=ngram.train(texts, 3))
+    bundle.task = bundle.task.with_reading(reading)
+    export(bundle, tmp_path / "x.onnx")
+    exported, files = OnnxPredictor(tmp_path / "x.onnx"), sorted(made("transcribe").glob("*.png"))[:3]
+    assert exported.task.reading.beam == 5 and exported.task.reading.model is not None
+    whole = Predictor(bundle, precision="float32")
+    assert [exported(file).value for file in files] == [whole(file).value for file in files]
+
+
+def test_scenes_of_any_size_and_samples_of_no_step_are_drawn() -> None:
+    x, lengths = drawn(bundles.load("zoo:typewritten").kind.spec, (5, 2))
+    assert x.shape[:2] == (2, 5) and lengths.tolist() == [5, 2] and (x[1, 2:] == 9).all()
+
+
+def test_padding_says_nothing_in_a_graph_either(typewritten: Path) -> None:
+    net, spec = OnnxPredictor(typewritten).net, bundles.load("zoo:typewritten").kind.spec
+    x, lengths = (part.numpy() for part in drawn(spec, (90, 41)))
+    together, steps = net(Seq(x, lengths))
+    alone, own = net(Seq(x[1:, :41], lengths[1:]))
+    assert steps[1] == own[0] == alone.shape[1]
+    np.testing.assert_allclose(together[1, : own[0]], alone[0], atol=1e-5)
+
+
+def test_int8_is_smaller_and_hardly_reads_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], typewritten: Path
+) -> None:
+    small = tmp_path / "small.onnx"
+    code, _, said = run(capsys, "export", "zoo:typewritten", small, "--int8", "--data", LINES)
+    assert code == 0 and "change: cer +0." in said.replace("-0.", "+0.") and "before int8" in said
+    assert small.stat().st_size < typewritten.stat().st_size / 2
+    assert "WARNING" not in said
+
+
+def test_a_file_is_tested_as_a_bundle_is(typewritten: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, said, _ = run(capsys, "test", typewritten, LINES, "--json", tmp_path / "x.json")
+    assert code == 0 and "Letter errors" in said
+    figures = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
+    assert figures["metrics"]["cer"] < 0.2 and figures["precision"] == "float32"
+
+
+def test_what_a_file_cannot_do_is_said(typewritten: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, said = run(capsys, "predict", typewritten, LINES, "--explain", tmp_path / "why.html")
+    assert code == 2 and "the network is an exported one; expected a bundle" in said
+    code, _, said = run(capsys, "predict", f"{typewritten},zoo:typewritten", LINES)
+    assert code == 2 and "an exported network is to vote" in said
+    code, _, said = run(capsys, "predict", typewritten, LINES, "--precision", "bfloat16")
+    assert code == 2 and "--precision bfloat16 is given for an exported network" in said
+    with pytest.raises(SettingsError, match="the device 'cuda' for an exported network"):
+        predictor(typewritten, device="cuda")
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path, tiny: Tiny) -> None:
+    bundle = tiny("crnn")
+    with pytest.raises(SettingsError, match=r"the file 'x.pt'; expected a name in .onnx"):
+        export(bundle, tmp_path / "x.pt")
+    with pytest.raises(SettingsError, match="--opset is 9; expected 17 to 20"):
+        export(bundle, tmp_path / "x.onnx", opset=9)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_graph_that_answers_otherwise_is_not_written(
+    tmp_path: Path, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tiny("crnn")
+    monkeypatch.setattr(exporting, "MOST", 0.0)
+    with pytest.raises(SettingsError, match="the graph's answers differ from torch's by"):
+        export(bundle, tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_foreign_or_damaged_file_is_refused(tmp_path: Path, typewritten: Path) -> None:
+    with pytest.raises(BundleError, match="is not there"):
+        OnnxPredictor(tmp_path / "none.onnx")
+    bad = tmp_path / "bad.onnx"
+    for data in (b"", b"\x80\x04K\x01.", typewritten.read_bytes()[:5000]):
+        bad.write_bytes(data)
+        with pytest.raises(BundleError, match=r"bad.onnx: (cannot be read|says nothing of crnn)"):
+            OnnxPredictor(bad)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ('{"format": 99}', "has the format 99"),
+        ("[]", "has settings that cannot be used"),
+        ("{", "has settings that cannot be used"),
+        ('{"format": 3, "task": {"name": "fly"}, "learned": {}}', "task 'fly' is not known"),
+    ],
+)
+def test_settings_of_a_file_are_read_strictly(tmp_path: Path, tiny: Tiny, values: str, said: str) -> None:
+    bundle = tiny("crnn")
+    model = exporting.graph_of(bundle.net.eval(), bundle.kind.spec, 17)
+    (tmp_path / "x.onnx").write_bytes(_onnx_graph.with_metadata(model, {onnx.KEY: values}))
+    with pytest.raises(BundleError, match=said):
+        OnnxPredictor(tmp_path / "x.onnx")
