@@ -234,6 +234,11 @@ def made_boxes(folder: Path, kind: str) -> None:
     write_table(folder / "boxes.csv", [("file", "label", "left", "top", "right", "bottom"), *rows])
 
 
+def made_pictures(folder: Path, kind: str) -> None:
+    for i in range(12):
+        DRAWN[kind](folder / f"{i:02}", [i % 3, i // 3 % 3, (i + 1) % 3, 0])
+
+
 def made_future(folder: Path, kind: str) -> None:
     """Wind foretells power, in a way that no linear map knows."""
     wind = np.random.default_rng(5).integers(3, size=400)
@@ -251,11 +256,13 @@ MADE: Mapping[str, Callable[[Path, str], None]] = {
     "nowcast": made_frames,
     "segment": made_maps,
     "detect": made_boxes,
+    "restore": made_pictures,
     "forecast": made_future,
 }
 """Task to what writes a data set of sources of a kind: ``(folder, kind)``."""
 ASKED: Mapping[str, Mapping[str, Any]] = {
-    "forecast": {"targets": ["power"], "window": 32, "horizon": 1, "relative": "none", "highway": 3}
+    "forecast": {"targets": ["power"], "window": 32, "horizon": 1, "relative": "none", "highway": 3},
+    "restore": {"spoiling": "noise"},
 }
 """Task to settings that say what is asked of its made set, where they must."""
 COMBINATIONS = list(combinations())

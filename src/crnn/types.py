@@ -38,6 +38,15 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Spoilt:
+    """A ``source`` that is to be made worse in the way ``how``; in testing always alike for the same ``id``."""
+
+    source: Any
+    how: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One example: ``x`` is what is seen, ``y`` what is to be said of it (``None`` where it is not known).
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from crnn.data.randomness import random_of
+from crnn.data.spoil import spoil
 from crnn.errors import CrnnError
-from crnn.types import Sample
+from crnn.types import Sample, Spoilt
 
 
 class Samples(Dataset):
@@ -50,10 +51,16 @@ class Samples(Dataset):
                 x, moved = self.kind.vary(x, moving, self.augment, random_of(self.seed, epoch, sample.id))
             else:
                 x, moved = self.kind.plain(x, moving)
+            if isinstance(sample.x, Spoilt):
+                x = spoil(x, sample.x.how, self._of_spoiling(epoch, sample.id))
             y = y if moving is None else moved
             return self.task.encode(replace(sample, x=self.kind.finish(x), y=y, scale=scale))
         except CrnnError as error:
             return error
+
+    def _of_spoiling(self, epoch: int, sample: str) -> np.random.Generator:
+        """Another draw in each epoch of training, always the same afterwards."""
+        return random_of(0, 0, sample) if self.augment is None else random_of(self.seed, epoch, f"{sample}/spoilt")
 
     def _places(self, x: Any) -> Any:
         """What labels belong to in what was decoded."""
@@ -65,15 +72,10 @@ class Samples(Dataset):
     def _decode(self, i: int) -> tuple[Any, float]:
         if i in self._cache:
             return self._cache[i]
-        x, scale = self.kind.decode_scaled(self.samples[i].x)
+        source = self.samples[i].x
+        x, scale = self.kind.decode_scaled(source.source if isinstance(source, Spoilt) else source)
         size = sum(part.nbytes for part in (x.values() if isinstance(x, Mapping) else [x]))
         if size <= self._room:
             self._room -= size
             self._cache[i] = x, scale
         return x, scale
-
-
-def random_of(seed: int, epoch: int, sample: str) -> np.random.Generator:
-    """The randomness of one sample in one epoch."""
-    digest = hashlib.blake2b(f"{seed}/{epoch}/{sample}".encode(), digest_size=8).digest()
-    return np.random.default_rng(int.from_bytes(digest, "little"))

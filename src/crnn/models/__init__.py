@@ -25,6 +25,7 @@ from crnn.models.lstnet import LSTNet
 from crnn.models.mdlstm_htr import MDLSTMHTR
 from crnn.models.nin import NIN
 from crnn.models.parallel import Parallel
+from crnn.models.pyramid import AbstractionPyramid
 from crnn.models.r2unet import R2UNet
 from crnn.models.rcnn import RCNN96, RCNN128, RCNN160
 from crnn.models.rcnn_pinheiro import RCNNPinheiro
@@ -54,6 +55,7 @@ MODELS: dict[str, Any] = {
     "rcnn_pinheiro": RCNNPinheiro,
     "r2unet": R2UNet,
     "unet": UNet,
+    "pyramid": AbstractionPyramid,
     "lrcn": LRCN,
     "text_rcnn": TextRCNN,
     "deepconvlstm": DeepConvLSTM,

@@ -32,6 +32,7 @@ TASKS: dict[str, Any] = Late(
         "match": "crnn.tasks.match:Match",
         "segment": "crnn.tasks.segment:Segment",
         "detect": "crnn.tasks.detect:Detect",
+        "restore": "crnn.tasks.restore:Restore",
     }
 )
 """Each is imported when it is first asked for, so that some do without torch; see ``crnn.late``."""

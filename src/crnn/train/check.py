@@ -14,6 +14,7 @@ from itertools import groupby
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 
 from crnn.bundle import Bundle
@@ -193,9 +194,16 @@ def _doubles(
         elsewhere = next((e for e in earlier if e.split != s.split), None)
         if earlier:
             other = elsewhere or earlier[0]
-            same = truth(s.sample) == truth(other.sample)
+            here, there = truth(s.sample), truth(other.sample)
+            pictures = isinstance(here, np.ndarray)
+            same = np.array_equal(here, there) if pictures else here == there
             said = f"is the same as {other.sample.id} ({other.split})"
-            said += "" if same else f", but {truth(s.sample)!r} stands there instead of {truth(other.sample)!r}"
+            if not same:
+                said += (
+                    ", but another picture stands there"
+                    if pictures
+                    else f", but {here!r} stands there instead of {there!r}"
+                )
             kind, do = "the same twice", "Keep one of them."
             if elsewhere:
                 kind, do = LEAK, "Take it out of one of the splits: a network that has learned it is no test of it."

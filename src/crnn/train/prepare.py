@@ -13,6 +13,7 @@ from crnn.config import DataSettings, Recipe, as_dict, fill, split_name
 from crnn.data.formats import Asked, open_data
 from crnn.data.inputs import INPUTS, Kind, choose, learn_several, restore, restore_several, suffixes_of
 from crnn.data.inputs import learn as learn_kind
+from crnn.data.spoil import spoilt
 from crnn.data.split import fold, hold_out
 from crnn.deploy.predict import Predictor
 from crnn.errors import CrnnError, DataError, SettingsError
@@ -141,6 +142,8 @@ def read_parts(
         raise SettingsError("no data are given", expected="a folder or table", do="Add --data PATH.")
     if samples is None:
         samples = open_data(str(data.train), data.format, left_out, asked=asked)
+    else:
+        samples = spoilt(samples, asked.spoiling)
     train = [s for s in samples if s.split in (None, "train")]
     test = [s for s in samples if s.split == "test"]
     if data.folds and asked.ahead is not None:

@@ -13,6 +13,7 @@ from crnn.data.formats import (
     alto,
     boxes,
     captions,
+    cleaned,
     clips,
     coco,
     events,
@@ -32,6 +33,7 @@ from crnn.data.formats import (
 from crnn.data.formats._asked import Ahead, Answer, Asked, Cutting, grouped
 from crnn.data.formats._files import PICTURES, count_kinds, is_picture, unreadable, walk
 from crnn.data.formats._rows import SUFFIXES
+from crnn.data.spoil import spoilt
 from crnn.errors import CrnnError, DataError
 from crnn.registry import pick
 from crnn.types import Sample
@@ -74,6 +76,7 @@ FORMATS: dict[str, Format] = {
     "coco": coco,
     "voc": voc,
     "boxes": boxes,
+    "cleaned": cleaned,
     "timeline": timeline,
     "pictures": pictures,
     "files": files,
@@ -112,7 +115,7 @@ def open_data(
         raise bad[0]
     if not samples:
         raise _nothing_left(path, bad) if bad else _not_found(path, reader.WANTED, asked)
-    return samples
+    return spoilt(samples, asked.spoiling) if asked.truths else samples
 
 
 def split_id(sample_id: str) -> tuple[str, str | None]:

@@ -11,7 +11,9 @@ from crnn.data.formats._files import PICTURES
 from crnn.errors import SettingsError
 from crnn.types import Sample
 
-Answer = Literal["text", "label", "numbers", "events", "future", "frames", "map", "boxes", "sentences"]
+Answer = Literal[
+    "text", "label", "numbers", "events", "future", "frames", "map", "boxes", "sentences", "picture"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,8 @@ class Asked:
 
     answer: Answer = "text"
     """text: a line; label: a word; numbers: one or several; events: labels with start and stop; future: what comes;
-    frames: the next of a film; map: a label for each pixel; boxes: things and where they are; sentences: one or several that say what is there."""
+    frames: the next of a film; map: a label for each pixel; boxes: things and where they are; sentences: one or several
+    that say what is there; picture: how it should look."""
     suffixes: frozenset[str] = PICTURES
     """Endings of the files that are sources."""
     columns: tuple[str, ...] = ()
@@ -83,6 +86,8 @@ class Asked:
     """How many frames of a film are seen for an answer to the last of them, where maps are the answer."""
     regions: bool = False
     """Whether boxes in a picture, and which words speak of which, are wanted beside its sentences."""
+    spoiling: str = "none"
+    """How clean pictures are made worse, where pictures are the answer and none is given: noise, occlusion, both."""
     truths: bool = True
     """Whether answers are wanted, to learn from or compare with; else what is yet to be answered."""
 

@@ -48,6 +48,10 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "width": ("width", "w", "bbox_width", "bbox_w"),
         "height": ("height", "h", "bbox_height", "bbox_h"),
     },
+    "picture": {
+        "source": (*IMAGES, "noisy", "input", "degraded"),
+        "clean": ("clean", "target", "original", "ground_truth", "gt", "clean_path", "target_path"),
+    },
     "sentences": {
         "source": SOURCES,
         "sentences": (

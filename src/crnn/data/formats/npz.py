@@ -18,7 +18,7 @@ from crnn.errors import CrnnError, DataError
 from crnn.types import Sample
 
 WANTED = "a .npz file with the arrays x and y"
-ANSWERS = ("label", "numbers", "events")
+ANSWERS = ("label", "numbers", "events", "picture")
 EACH = ("y", "lengths", "groups", "split")
 
 

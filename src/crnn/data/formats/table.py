@@ -20,7 +20,7 @@ from crnn.errors import CrnnError, DataError
 from crnn.types import Sample
 
 WANTED = "a table (.jsonl .csv .tsv .parquet) with a column of pictures or other files and a column of answers"
-ANSWERS = ("text", "label", "numbers", "map")
+ANSWERS = ("text", "label", "numbers", "map", "picture")
 
 
 def recognise(path: Path) -> bool:
@@ -44,6 +44,8 @@ def _fits(asked: Asked) -> Fits:
         roles = roles_of(names, table, asked)
         if asked.answer == "map":  # whose column may be called anything else
             return "map" in roles or bool(asked.columns)
+        if asked.answer == "picture":
+            return "clean" in roles or bool(asked.columns) or asked.spoiling != "none"
         # a column of texts alone may be anything
         return "sentence" not in roles or bool({"label", "number"} & roles.keys() or asked.columns)
 
@@ -107,7 +109,7 @@ def _cell(value: Any, table: Path, where: str) -> Any:
 def _answer(row: Mapping[str, Any], roles: Mapping[str, str], answer: Answer, table: Path, where: str) -> Any:
     """The text, label, numbers or label map of a row; ``None`` where it is not given (but for a text)."""
     named = [name for role, name in roles.items() if role.startswith("answer:")]
-    usual = [roles[role] for role in ("text", "label", "number", "map") if role in roles]
+    usual = [roles[role] for role in ("text", "label", "number", "map", "clean") if role in roles]
     cells = [row.get(name) for name in named or usual]
     if answer == "text":
         return line_text(word_of(cells[0], where + "has a text that", table), table, where)
@@ -115,6 +117,8 @@ def _answer(row: Mapping[str, Any], roles: Mapping[str, str], answer: Answer, ta
         return None
     if answer == "map":
         return Painted(source_of(cells[0], table, where), find_legend(table.parent))
+    if answer == "picture":
+        return source_of(cells[0], table, where)
     if answer == "numbers":
         numbers = tuple(number_of(cell, where, table) for cell in cells)
         return numbers if len(numbers) > 1 else numbers[0]

@@ -24,11 +24,13 @@ from crnn.data.inputs._pictures import SUFFIXES, Mode, opened, size_of
 from crnn.data.inputs._scale import UNKNOWN, Scale, channels_of, sums_of
 from crnn.data.inputs._shown import picture_html
 from crnn.data.inputs.scene_augment import SceneAugment
+from crnn.data.randomness import random_of
+from crnn.data.spoil import spoil
 from crnn.errors import CrnnError, DataError
 from crnn.findings import Finding, Look
-from crnn.types import Clip, InputSpec, Sample
+from crnn.types import Clip, InputSpec, Sample, Spoilt
 
-Source = Path | Clip | np.ndarray | Image.Image
+Source = Path | Clip | Spoilt | np.ndarray | Image.Image
 """A picture, frames of a film that is a folder of pictures, or uint8 ``(height, width)``, ``(height, width, channels)``
 or ``(frames, height, width, channels)``."""
 LOOKS = 300  # pictures of the training part that sizes and scales are learned from
@@ -64,6 +66,8 @@ class Scene(Kind):
         if isinstance(source, np.ndarray):
             picture = source.ndim == 2 or (source.ndim in (3, 4) and source.shape[-1] in (1, 3, 4))
             return picture and source.dtype == np.uint8
+        if isinstance(source, Spoilt):
+            return cls.reads(source.source)
         return isinstance(source, (Clip, Image.Image)) or super().reads(source)
 
     @classmethod
@@ -97,6 +101,8 @@ class Scene(Kind):
         return self.scale.learned()
 
     def steps(self, source: Source) -> int:
+        if isinstance(source, Spoilt):
+            return self.steps(source.source)
         if isinstance(source, Clip):
             return source.count
         frames = _frames(source)
@@ -107,6 +113,8 @@ class Scene(Kind):
         return x.shape[1], x.shape[2]
 
     def decode(self, source: Source) -> np.ndarray:
+        if isinstance(source, Spoilt):
+            return spoil(self.decode(source.source), source.how, random_of(0, 0, source.id))
         frames = [np.asarray(opened(frame, (0, 0), self.mode)[0]) for frame in _frames(source)]
         for frame in frames[:-1]:
             if frame.shape != frames[-1].shape:
@@ -124,7 +132,11 @@ class Scene(Kind):
         self, x: np.ndarray, y: np.ndarray | None, augment: SceneAugment, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """A tile from anywhere, larger or smaller, mirrored, turned and lit differently; ``y`` are the labels
-        ``(height, width)`` of its pixels, or boxes as in ``crnn.data.boxes``."""
+        ``(height, width)`` of its pixels, boxes as in ``crnn.data.boxes``, or a picture ``(height, width, channels)``
+        that is varied like another frame."""
+        if y is not None and y.ndim == 3:
+            both, _ = self.vary(np.concatenate([x, y[None]]), None, augment, rng)
+            return both[:-1], both[-1]
         varied = rng.random() <= augment.share
         tile = self.spec.space
         zoom = augment.zoom(rng) if varied else 1.0
@@ -153,6 +165,7 @@ class Scene(Kind):
         return np.ascontiguousarray(self.scale.scaled(x).transpose(0, 3, 1, 2))
 
     def look(self, source: Source) -> Look:
+        source = source.source if isinstance(source, Spoilt) else source
         x = self.decode(source)
         findings: tuple[Finding, ...] = ()
         if float(x.std()) < 2:
@@ -163,7 +176,8 @@ class Scene(Kind):
 
     def picture(self, source: Source) -> bytes:
         """The last frame."""
-        picture = opened(_frames(source)[-1], (0, 0), self.mode)[0].copy()
+        frame = self.decode(source)[-1] if isinstance(source, Spoilt) else _frames(source)[-1]
+        picture = opened(frame, (0, 0), self.mode)[0].copy()
         picture.thumbnail((SHOWN, SHOWN))
         file = io.BytesIO()
         picture.save(file, "PNG")
@@ -175,6 +189,8 @@ class Scene(Kind):
 
 def _frames(source: Source) -> Sequence[Any]:
     """The pictures of ``source``, in their order. Raises ``DataError``."""
+    if isinstance(source, Spoilt):
+        return _frames(source.source)
     if isinstance(source, Clip):
         frames = frames_in(source.film)[source.start : source.start + source.count]
         if not source.film.is_dir() or len(frames) < source.count:
