@@ -165,7 +165,7 @@ def told(monkeypatch, letter):
         )
         return finder
 
-    monkeypatch.setattr("crnn.deploy.vote.predictor", ready)
+    monkeypatch.setattr("crnn.deploy.ready.predictor", ready)
 
 
 def run(*arguments: object) -> int:
@@ -191,7 +191,8 @@ def test_the_command_line_prints_and_writes_pages(told, letter, tmp_path, capsys
 
 
 def test_pages_are_tested_against_page_files(told, letter, tmp_path, capsys):
-    assert run("test", "finder", LETTER.parent, "--json", tmp_path / "page.json") == 0
+    assert run("test", "finder", LETTER.parent, "--json", tmp_path / "page.json", "--html", tmp_path / "p.html") == 0
+    assert "(not found)" in (tmp_path / "p.html").read_text()
     result = json.loads((tmp_path / "page.json").read_text())
     assert result["metrics"]["line_recall"] == pytest.approx(5 / 6)
     assert result["metrics"]["line_precision"] == 1

@@ -85,15 +85,23 @@ def _said(page: Any, kind: str, *, many: bool, first: bool) -> str:
 
 
 def test_pages(
-    reader: Any, data: str, *, bundle: str, split: str | None, json: Path | None, name: str | None, answers: Path | None
+    reader: Any,
+    data: str,
+    *,
+    bundle: str,
+    split: str | None,
+    json: Path | None,
+    html: Path | None,
+    name: str | None,
+    answers: Path | None,
 ) -> int:
-    """Test a reader of pages on PAGE files: figures, and a results file."""
+    """Test a reader of pages on PAGE files: figures, a results file, a page with the worst first."""
     import torch
 
     from crnn.cli.test import print_figures
     from crnn.data.formats import page
     from crnn.metrics.baselines import FIGURES
-    from crnn.train.pages import evaluate_pages
+    from crnn.train.pages import evaluate_pages, write_page
     from crnn.train.report import Result, write_json
 
     console, left_out = Console(stderr=True), list[CrnnError]()
@@ -126,10 +134,14 @@ def test_pages(
             seed=card.get("train", {}).get("seed", 0),
             threads=torch.get_num_threads(),
             precision=finder.precision,
-            parameters=sum(p.numel() for one in (finder, *readers) for p in one.net.parameters()),
+            parameters=sum(one.parameters for one in (finder, *readers)),
             train_seconds=card.get("train_seconds"),
         )
         write_json(json, result)
+    if html is not None:
+        summary = {"finder": bundle, "readers": ", ".join(reader.readers), "data": data, "part": part or "all"}
+        write_page(html, tested, reader, title=f"pages: {Path(data).name}", summary=summary)
+        console.print(f"page: {html}", highlight=False)
     if answers is not None:
         write_pages(iter(tested.pages), answers, kind="", xml="page", many=len(samples) > 1)
     return 0

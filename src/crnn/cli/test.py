@@ -77,7 +77,7 @@ def test(
     predictor: Any = ready(bundle, precision=precision, batch_size=batch_size, threads=threads)
     if reads_pages(predictor, reader) and page.recognise(Path(data)):
         pages = page_reader(predictor, reader, reading, {"precision": precision, "batch_size": batch_size})
-        return test_pages(pages, data, bundle=bundle, split=split, json=json, name=name, answers=predictions)
+        return test_pages(pages, data, bundle=bundle, split=split, json=json, html=html, name=name, answers=predictions)
     read_as_told(predictor, reading)
     left_out: list[CrnnError] = []
     settings = DataSettings(train=data, format=format, group=group, answer=answer)

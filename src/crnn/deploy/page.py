@@ -19,8 +19,8 @@ from crnn.data.inputs.line import is_inverted
 from crnn.data.page_cut import cut
 from crnn.data.page_lines import NAMES, TextLine, lines_in
 from crnn.data.reading_order import in_order
-from crnn.deploy.predict import Predictor
-from crnn.deploy.vote import predictor
+from crnn.deploy.answering import Answering
+from crnn.deploy.ready import predictor
 from crnn.errors import CrnnError, SettingsError
 from crnn.tasks import words_of
 from crnn.types import Part, Prediction, Sample
@@ -103,14 +103,14 @@ class PageReader:
 
     def __init__(
         self,
-        finder: Predictor | str | Path,
-        readers: Sequence[Predictor | str | Path] | None = None,
+        finder: Answering | str | Path,
+        readers: Sequence[Answering | str | Path] | None = None,
         *,
         precision: Precision = "auto",
         batch_size: int = 16,
     ) -> None:
         options: Any = {"precision": precision, "batch_size": batch_size}
-        self.finder = finder if isinstance(finder, Predictor) else predictor(finder, **options)
+        self.finder = finder if isinstance(finder, Answering) else predictor(finder, **options)
         labels = getattr(self.finder.task, "labels", ())
         if tuple(getattr(labels, "names", ())) != NAMES:
             raise SettingsError(
@@ -119,7 +119,7 @@ class PageReader:
                 do="Take zoo:page, or train one: recipes/segment-page.toml.",
             )
         given = self.finder.task.settings.reader if readers is None else readers
-        self.readers = {str(r.name if isinstance(r, Predictor) else r): _reader(r, options) for r in given}
+        self.readers = {str(r.name if isinstance(r, Answering) else r): _reader(r, options) for r in given}
 
     def __call__(self, source: Any) -> ReadPage:
         """The page of a picture: a path, an array or a picture of Pillow's. Raises the error of one that cannot be
@@ -193,8 +193,8 @@ class PageReader:
         return names[0], _answers(self.readers[names[0]], strips)
 
 
-def _reader(bundle: Predictor | str | Path, options: Any) -> Predictor:
-    reader = bundle if isinstance(bundle, Predictor) else predictor(bundle, **options)
+def _reader(bundle: Answering | str | Path, options: Any) -> Answering:
+    reader = bundle if isinstance(bundle, Answering) else predictor(bundle, **options)
     if not hasattr(reader.task, "with_reading") or getattr(reader.kind.spec, "kind", "") != "line":
         raise SettingsError(
             f"a bundle for {reader.task.name} is to read the lines of a page",
@@ -204,12 +204,12 @@ def _reader(bundle: Predictor | str | Path, options: Any) -> Predictor:
     return reader
 
 
-def _answers(reader: Predictor, strips: Sequence[np.ndarray]) -> list[Prediction | None]:
+def _answers(reader: Answering, strips: Sequence[np.ndarray]) -> list[Prediction | None]:
     samples = [Sample(str(i), strip) for i, strip in enumerate(strips)]
     return [None if isinstance(answer, CrnnError) else answer for answer in reader.stream(samples)]
 
 
-def _sureness(reader: Predictor, strips: Sequence[np.ndarray]) -> float:
+def _sureness(reader: Answering, strips: Sequence[np.ndarray]) -> float:
     """The mean score, each line counting as much as it is wide."""
     wide = [strip.shape[1] / strip.shape[0] for strip in strips]
     scores = [0.0 if answer is None else answer.score for answer in _answers(reader, strips)]

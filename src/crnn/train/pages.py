@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import io
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from crnn.data.page_lines import TextLine
 from crnn.data.reading_order import in_order
 from crnn.deploy.page import PageReader, ReadPage
 from crnn.errors import CrnnError, DataError
-from crnn.metrics.baselines import PageCounts
+from crnn.metrics.baselines import FIGURES, PageCounts, matched
+from crnn.train.report import write_html
 from crnn.types import Report, Sample
 
 DARK = 0.1
 """Share of a page's fullest row from which the rule of thumb takes a row for text."""
+
+SHOWN = 700
+"""Pixels to which the width of a picture is limited in reports."""
+NOTE = "Green outlines are lines of the truth, red ones are none, blue are baselines; lines read rightly are left out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,44 @@ def evaluate_pages(
         baselines["true lines, read"].pop(name)
     rows.sort(key=lambda one: -one["badness"])
     return TestedPages(Report(figures[""], tuple(rows), baselines), tuple(seen), tuple(pages), tuple(left_out))
+
+
+def write_page(path: Path, tested: TestedPages, reader: PageReader, *, title: str, summary: dict[str, Any]) -> None:
+    """One page to look at: the figures, and each tested page with what was found on it, the worst first."""
+    known = {sample.id: (sample, page) for sample, page in zip(tested.samples, tested.pages, strict=True)}
+
+    def shown(row: Mapping[str, Any]) -> str:
+        sample, page = known[row["id"]]
+        return page_html(reader.grey(sample), sample, page)
+
+    report = replace(tested.report, details={"figures": FIGURES, "note": NOTE})
+    write_html(path, report, title=title, summary=summary, fragments=shown)
+
+
+def page_html(grey: np.ndarray, sample: Sample, page: ReadPage) -> str:
+    """An HTML fragment: the page ``grey`` with the lines that were found, and what was read beside the truth."""
+    picture, size = Image.fromarray(grey), page.size
+    picture.thumbnail((SHOWN, 2 * SHOWN))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=60)
+    image = f'<image href="data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}" width="{size[0]}" '
+    drawn = image + f'height="{size[1]}" preserveAspectRatio="none"/>'
+    pairs = dict(matched(sample.y, page.lines))
+    for i, line in enumerate(page.lines):
+        colour = "#1a7f37" if i in pairs.values() else "#d1242f"
+        outline, base = (" ".join(f"{x:.0f},{y:.0f}" for x, y in points) for points in (line.polygon, line.baseline))
+        width = max(size) / 400
+        drawn += f'<polygon points="{outline}" fill="none" stroke="{colour}" stroke-width="{width:.1f}"/>'
+        drawn += f'<polyline points="{base}" fill="none" stroke="#0969da" stroke-width="{width:.1f}"/>'
+    svg = (
+        f'<svg viewBox="0 0 {size[0]} {size[1]}" style="max-width:100%;width:{picture.width}px;height:auto" '
+        f'role="img"><title>{escape(sample.id)}</title>{drawn}</svg>'
+    )
+    said = [line.text or "" for line in page.lines]
+    rows = [(line.text or "", said[pairs[i]] if i in pairs else "(not found)") for i, line in enumerate(sample.y)]
+    rows += [("(not there)", text) for j, text in enumerate(said) if j not in pairs.values()]
+    cells = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows if a != b)
+    return svg + (f"<table><tr><th>truth</th><th>read</th></tr>{cells}</table>" if cells else "")
 
 
 def row(sample: Sample, page: ReadPage) -> dict[str, Any]:
