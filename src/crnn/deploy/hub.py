@@ -89,7 +89,8 @@ def write_folder(file: Path, folder: Path, *, title: str | None = None) -> None:
     with write_aside(folder / CONFIG) as text:
         text.write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
     with write_aside(folder / CARD) as text:
-        text.write(card_of(bundle, title or file.parent.name if file.name == bundles.NAME else title or file.stem))
+        own = file.parent.name if file.name == bundles.NAME else file.stem
+        text.write(card_of(bundle, title or own))
 
 
 def card_of(bundle: Bundle, title: str) -> str:

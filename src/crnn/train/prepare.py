@@ -10,17 +10,33 @@ import torch
 
 from crnn.bundle import Bundle, build, default_model, readable, refusal, tables_of
 from crnn.config import DataSettings, Recipe, as_dict, fill, split_name
-from crnn.data.formats import Asked, open_data
-from crnn.data.inputs import INPUTS, Kind, choose, learn_several, restore, restore_several, suffixes_of
+from crnn.data.formats import open_data
+from crnn.data.inputs import INPUTS, Kind, choose, learn_several, restore, restore_several
 from crnn.data.inputs import learn as learn_kind
 from crnn.data.spoil import spoilt
 from crnn.data.split import fold, hold_out
-from crnn.deploy.predict import Predictor
+from crnn.deploy.answering import Answering
+from crnn.deploy.asked import asked, asked_of, task_of
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.models import MODELS
 from crnn.registry import pick
-from crnn.tasks import TASKS
 from crnn.types import Sample
+
+__all__ = [
+    "Part",
+    "Prepared",
+    "adapt",
+    "answerable",
+    "asked",
+    "asked_of",
+    "begin",
+    "held_back",
+    "learnable",
+    "measured",
+    "prepare",
+    "read_parts",
+    "task_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +80,6 @@ def prepare(recipe: Recipe, *, start: Bundle | None = None, samples: Sequence[Sa
     return Prepared(bundle, *parts, left_out)
 
 
-def task_of(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
-    """The class of the task that ``recipe`` names, and the values of its settings."""
-    name, values = split_name(recipe.task, "transcribe")
-    return pick(name, TASKS, "task"), values
-
-
 def begin(recipe: Recipe, train: Sequence[Sample]) -> Bundle:
     """A network with fresh weights, its task and its input kind learned from the training part ``train``."""
     task_class, values = task_of(recipe)
@@ -98,35 +108,6 @@ def _kind(recipe: Recipe, task: Any, train: Sequence[Sample]) -> Kind:
     if refused is not None:
         raise refused
     return learn_several(named, train) if recipe.inputs else learn_kind(named[""], train)
-
-
-def asked_of(recipe: Recipe) -> Asked:
-    """What the task of ``recipe`` looks for in data."""
-    task_class, values = task_of(recipe)
-    tables = list(recipe.inputs.values()) or [recipe.input]
-    named = [table["name"] for table in tables if isinstance(table.get("name"), str)]
-    for name in named:
-        pick(name, INPUTS, "kind of input")
-    answer = recipe.data.answer
-    return Asked(
-        answer=task_class.answer,
-        suffixes=suffixes_of(named if len(named) == len(tables) else task_class.kinds),
-        columns=tuple(name.strip() for name in answer.split(",")) if answer else (),
-        inputs=tuple(recipe.inputs),
-        group=recipe.data.group,
-        **task_class.asks(fill(task_class.Settings, values, "task")),
-    )
-
-
-def asked(predictor: Predictor, *, group: str | None = None, answer: str | None = None, truths: bool = True) -> Asked:
-    """What ``predictor`` looks for in data that it is to be tested on, or without ``truths`` to answer: as in training,
-    unless given here."""
-    parts = predictor.bundle.card.get("parts", {})
-    tables = tables_of(predictor.kind)
-    data = DataSettings(group=group or parts.get("group"), answer=answer or parts.get("answer"))
-    task = {"name": predictor.task.name, **as_dict(predictor.task.settings)}
-    recipe = Recipe(task=task, input=tables.get("input", {}), inputs=tables.get("inputs", {}), data=data)
-    return replace(asked_of(recipe), truths=truths)
 
 
 def read_parts(
@@ -169,7 +150,7 @@ def read_parts(
 
 
 def held_back(
-    predictor: Predictor, data: DataSettings, left_out: list[CrnnError], *, split: str | None = None
+    predictor: Answering, data: DataSettings, left_out: list[CrnnError], *, split: str | None = None
 ) -> tuple[list[Sample], str | None]:
     """The samples of ``data.train`` to test ``predictor`` on, and the name of their part: ``split`` if it is given,
     else the fold that was held back in training on the same data, else the test part if there is one, else all."""
