@@ -11,16 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "align", "create", "fit", "layers", "load", "pages", "stream"]
+__all__ = ["__version__", "align", "create", "fit", "layers", "load", "pages", "search", "stream"]
 
 if TYPE_CHECKING:
     from crnn import layers
-    from crnn.api import align, create, fit, load, pages, stream
+    from crnn.api import align, create, fit, load, pages, search, stream
 
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when first used, so that ``import crnn`` and ``crnn --help`` do not wait for torch."""
-    if name in ("align", "create", "fit", "load", "pages", "stream"):
+    if name in ("align", "create", "fit", "load", "pages", "search", "stream"):
         from crnn import api
 
         return getattr(api, name)

@@ -12,11 +12,14 @@ from crnn import config
 from crnn.bundle import Net, build, default_model, readable
 from crnn.config import Precision, Recipe, fill
 from crnn.data.formats.npz import samples_of
+from crnn.deploy.answering import Answering
+from crnn.deploy.index import Found
+from crnn.deploy.index import search as search_in
 from crnn.deploy.page import PageReader
 from crnn.deploy.predict import Predictor
 from crnn.deploy.stream import Stream
 from crnn.deploy.vote import predictor
-from crnn.errors import SettingsError
+from crnn.errors import CrnnError, SettingsError
 from crnn.models import MODELS
 from crnn.registry import pick
 from crnn.tasks import TASKS, Placing, words_of
@@ -32,9 +35,9 @@ def load(bundle: str | Path | Sequence[str | Path], *, precision: Precision = "a
 
 
 def pages(
-    finder: str | Path | Predictor = "zoo:page",
+    finder: str | Path | Answering = "zoo:page",
     *,
-    reader: str | Path | Predictor | Sequence[str | Path | Predictor] | None = None,
+    reader: str | Path | Answering | Sequence[str | Path | Answering] | None = None,
     precision: Precision = "auto",
 ) -> PageReader:
     """What finds and reads the lines of whole pages: ``crnn.pages()("page.jpg").text``.
@@ -43,7 +46,7 @@ def pages(
     page; by default those that the finder names. See ``crnn.deploy.page``. Raises ``BundleError`` and
     ``SettingsError``.
     """
-    readers = [reader] if isinstance(reader, (str, Path, Predictor)) else reader
+    readers = [reader] if isinstance(reader, (str, Path, Answering)) else reader
     return PageReader(finder, readers, precision=precision)
 
 
@@ -68,6 +71,32 @@ def align(reader: str | Path | Predictor, sources: Any, texts: str | Sequence[st
         for p, sample in zip(found, samples, strict=True)
     ]
     return placed if many else placed[0]
+
+
+def search(
+    bundle: str | Path | Predictor,
+    folder: str | Path,
+    sentence: str,
+    *,
+    top: int = 10,
+    index: str | Path | None = None,
+    left_out: list[CrnnError] | None = None,
+) -> list[Found]:
+    """The ``top`` pictures of ``folder`` that ``sentence`` fits best: ``crnn.search("runs/match", "photos", "a dog")``.
+
+    ``bundle`` is one of the task match, or what ``load`` gave. Each ``Found`` has ``path``, ``score`` and ``places``:
+    words of the sentence and their box (left, top, right, bottom as shares of the picture). What is known of the
+    pictures is kept in the file ``index``, by default hidden in the folder; see ``crnn.deploy.index``. Files that
+    cannot be read go to ``left_out``; without such a list the first of them is raised. Raises ``SettingsError`` for
+    another task and for a sentence without a known word, ``DataError`` for a folder without a picture.
+    """
+    given = bundle if isinstance(bundle, Predictor) else predictor(bundle)
+    found, made, _ = search_in(given, folder, sentence, top=top, index=index)
+    if left_out is not None:
+        left_out += made.left_out
+    elif made.left_out:
+        raise made.left_out[0]
+    return found
 
 
 def stream(bundle: str | Path | Predictor, *, rate: int | None = None) -> Stream:

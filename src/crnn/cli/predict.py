@@ -51,6 +51,12 @@ def predict(
     of: Annotated[
         str | None, Parameter(help="What --explain looks for instead of the answer: a label, a number (2), a text.")
     ] = None,
+    find: Annotated[
+        str | None, Parameter(help="Print the pictures of a folder that this sentence fits best, for match; see --top.")
+    ] = None,
+    index: Annotated[
+        Path | None, Parameter(help="Where --find keeps what it knows of them. [default: in the folder, hidden]")
+    ] = None,
     live: Annotated[
         bool,
         Parameter(help="Listen: 16-bit samples or a WAV on standard input, text as it is spoken.", negative=""),
@@ -74,16 +80,21 @@ def predict(
     crnn predict runs/sounds bark.wav --explain why.html
     crnn predict runs/prices prices.csv --out next.csv
     crnn predict runs/rain radar/ --future 12 --out next.gif
+    crnn predict runs/match photos/ --find "a dog in the snow"
     find . -name '*.png' | crnn predict runs/mine - --csv > texts.csv
     arecord -f S16_LE -r 16000 | crnn predict runs/listener - --live
     """
-    from crnn.deploy.vote import predictor as ready
-    from crnn.train.prepare import asked
+    from crnn.deploy.asked import asked
+    from crnn.deploy.ready import is_exported
+    from crnn.deploy.ready import predictor as ready
 
-    use_threads(threads)
+    use_threads(0 if is_exported(bundle) else threads)
     console = Console(stderr=True)
-    predictor = ready(bundle, precision=precision, batch_size=batch_size)
+    predictor: Any = ready(bundle, precision=precision, batch_size=batch_size, threads=threads)
     if reads_pages(predictor, reader):
+        if explain is not None or live or future:
+            given = f"{'--explain' if explain is not None else '--live' if live else '--future'} is given for pages"
+            raise SettingsError(given, expected="pictures of pages to read", do="Leave it out.")
         finder, options = predictor, {"precision": precision, "batch_size": batch_size}
         predictor = page_reader(finder, reader, reading, options)
         job = _Job(sources, format, asked(finder, truths=False), finder.kind.source)
@@ -94,6 +105,14 @@ def predict(
         write_pages(job.answers(predictor), out, kind=kind, xml=xml, many=many)
         say_left_out(console, job.left_out, most=10)
         return 1 if job.left_out else 0
+    if find is not None:
+        from crnn.cli.find import find as find_files
+
+        _check_find(out=out, live=live, of=of, future=future, reading=reading)
+        kind = "json" if json else "csv" if csv else ""
+        return find_files(predictor, sources, find, top=top, index=index, kind=kind, page=explain, console=console)
+    if index is not None:
+        raise SettingsError("--index is given", expected="--find with it", do='Write: --find "a dog"')
     read_as_told(predictor, reading, best=top)
     if future:
         look_ahead(predictor, future)
@@ -120,6 +139,13 @@ def predict(
             sys.stdout.flush()
     say_left_out(console, job.left_out, most=10)
     return 1 if job.left_out else 0
+
+
+def _check_find(**given: Any) -> None:
+    """Raises ``SettingsError`` for options that say nothing to a search."""
+    if wrong := [name for name, value in given.items() if value]:
+        said = "--beam and its like" if wrong[0] == "reading" else f"--{wrong[0]}"
+        raise SettingsError(f"{said} is given with --find", expected="none", do="Leave it out.")
 
 
 def _check_options(sources: list[str], *, live: bool, rate: int, explain: Path | None, of: str | None) -> None:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from crnn.errors import DataError
 
 Rectangle = tuple[float, float, float, float]
@@ -42,6 +44,17 @@ class Described:
         kept = [i for i, text in enumerate(texts) if text]
         phrases = tuple(self.phrases[i] for i in kept) if self.phrases else ()
         return replace(self, sentences=tuple(texts[i] for i in kept), phrases=phrases)
+
+
+def box_of(span: np.ndarray) -> Rectangle:
+    """Left, top, right, bottom of a region's span ``(axes, 2)``, as shares: time is the width of a picture, and of a
+    film its last two axes are height and width."""
+    if len(span) == 3:
+        (top, bottom), (left, right) = span[1:].tolist()
+        return left, top, right, bottom
+    left, right = span[0].tolist()
+    top, bottom = span[1].tolist() if len(span) > 1 else (0.0, 1.0)
+    return left, top, right, bottom
 
 
 def boxes_of(value: Any, size: tuple[int, int], where: str, file: Any) -> tuple[Rectangle, ...]:

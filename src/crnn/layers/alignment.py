@@ -58,14 +58,16 @@ def fit_of(
     check_axes("words", words, ("sentences", "words", "channels"), regions.shape[2])
     check_lengths(region_lengths, *regions.shape[:2])
     check_lengths(word_lengths, *words.shape[:2])
+    if not regions.shape[1]:
+        return words.new_zeros(len(regions), len(words), dtype=torch.float32)
     with torch.autocast(regions.device.type, enabled=False):  # sums of many products that hardly differ
-        products = regions.float().flatten(0, 1) @ words.float().flatten(0, 1).T
-    # -> (pictures, regions, sentences, words)
-    products = products.view(*regions.shape[:2], *words.shape[:2])
-    if region_lengths is not None:
-        outside = ~mask(region_lengths, regions.shape[1])[:, :, None, None]
+        # (pictures, regions, size) -> (pictures, sentences * words, regions): the last axis is fast to look along
+        products = words.float().flatten(0, 1) @ regions.float().mT
+    if region_lengths is not None and int(region_lengths.min()) < regions.shape[1]:
+        outside = ~mask(region_lengths, regions.shape[1])[:, None]
         products = products.masked_fill(outside, torch.finfo(products.dtype).min)
-    best = products.amax(1)
+    # the gradient of max goes to one place; that of amax is spread over all that are alike, and takes far longer
+    best = products.max(2).values.view(len(regions), *words.shape[:2])
     inside = torch.ones_like(best, dtype=torch.bool)
     if word_lengths is not None:
         inside = inside & mask(word_lengths, words.shape[1])

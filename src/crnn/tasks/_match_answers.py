@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn.data.described import Described, Rectangle
+from crnn.data.described import Described, Rectangle, box_of
 from crnn.decode.snippets import snippets
 from crnn.errors import DataError
 from crnn.metrics import ranking
@@ -209,6 +209,10 @@ class Answers(Common):
             shown.append(Shown("said", phrases, str(prediction.value)))
         return match_html(shown, picture, truth.boxes if truth is not None else ())
 
+    def show_found(self, places: Sequence[tuple[str, Rectangle]], picture: str = "") -> str:
+        """The same for words and the box of each, without anything that was said."""
+        return match_html([Shown("sentence", places)], picture)
+
 
 def fits_of(matched: Sequence[Matched]) -> tuple[np.ndarray, np.ndarray]:
     """How well each sentence fits each sample, ``(samples, sentences)``, as ``crnn.layers.alignment.fit_of``, and
@@ -223,17 +227,6 @@ def fits_of(matched: Sequence[Matched]) -> tuple[np.ndarray, np.ndarray]:
     own = [m.regions[m.first :] if len(m.regions) > m.first else none for m in matched]
     fits = [np.add.reduceat((regions @ words).max(0), starts) for regions in own]
     return np.stack(fits), owner
-
-
-def box_of(span: np.ndarray) -> Rectangle:
-    """Left, top, right, bottom of a region's span ``(axes, 2)``, as shares: time is the width of a picture, and of a
-    film its last two axes are height and width."""
-    if len(span) == 3:
-        (top, bottom), (left, right) = span[1:].tolist()
-        return left, top, right, bottom
-    left, right = span[0].tolist()
-    top, bottom = span[1].tolist() if len(span) > 1 else (0.0, 1.0)
-    return left, top, right, bottom
 
 
 def area(box: Rectangle) -> float:

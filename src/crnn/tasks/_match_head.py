@@ -39,6 +39,17 @@ class Told(NamedTuple):
     of: Tensor
     boxes: Seq | None = None
 
+    def drawn(self, count: int) -> Told:
+        """At most ``count`` sentences of each sample, drawn at random."""
+        order = torch.rand(len(self.of), device=self.of.device).argsort()
+        order = order[self.of[order].argsort(stable=True)]  # by sample, in any order within
+        of = self.of[order]
+        place = torch.arange(len(of), device=of.device) - torch.searchsorted(of, of)
+        kept = order[place < count]
+        lengths = self.lengths[kept]
+        width = int(lengths.max()) if len(kept) else 1
+        return Told(self.words[kept, :width], lengths, self.of[kept], self.boxes)
+
 
 class Looked(NamedTuple):
     """What there is to be matched. The first region is the whole picture."""

@@ -60,17 +60,25 @@ def padded(rows: Sequence[Sequence[int]], device: Any) -> tuple[Tensor, Tensor]:
     )
 
 
-def snippet_rows(told: Told, chosen: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of each sentence, which is of the whole, and of each of its snippets the sample, the region, and the words for a
-    decoder: those before, and what comes after each."""
-    of, region, rows = [], [], []
-    words, counts = told.words.tolist(), told.lengths.tolist()
-    for j, sample in enumerate(told.of.tolist()):
-        for s in (Snippet(0, counts[j], WHOLE), *snippets(chosen[j, : counts[j]])):
-            of.append(sample)
-            region.append(s.region)
-            rows.append(words[j][s.start : s.stop])
+Rows = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Samples ``(rows,)``, regions ``(rows,)``, and words for a decoder: those before, and what comes after each."""
+
+
+def sentence_rows(told: Told) -> Rows:
+    """Each sentence, which is of the whole."""
+    return _rows(told, [(j, Snippet(0, count, WHOLE)) for j, count in enumerate(told.lengths.tolist())])
+
+
+def snippet_rows(told: Told, chosen: np.ndarray) -> Rows:
+    """Each snippet of each sentence, by the regions ``chosen`` ``(sentences, words)``."""
+    counts = told.lengths.tolist()
+    return _rows(told, [(j, s) for j, count in enumerate(counts) for s in snippets(chosen[j, :count])])
+
+
+def _rows(told: Told, found: Sequence[tuple[int, Snippet]]) -> Rows:
+    words, of = told.words.tolist(), told.of.tolist()
+    rows = [words[j][s.start : s.stop] for j, s in found]
     width = max(map(len, rows)) + 1
     before = torch.tensor([[END, *row, *[END] * (width - 1 - len(row))] for row in rows])
     after = torch.tensor([[*row, END, *[IGNORED] * (width - 1 - len(row))] for row in rows])
-    return torch.tensor(of), torch.tensor(region), before, after
+    return torch.tensor([of[j] for j, _ in found]), torch.tensor([s.region for _, s in found]), before, after

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crnn.config import Count, Share, Strength
+from crnn.config import Count, Share, Strength, Whole
 from crnn.decode.snippets import assign
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Seen
@@ -23,7 +23,7 @@ from crnn.tasks._caption_head import IGNORED
 from crnn.tasks._caption_known import sentences_of
 from crnn.tasks._match_answers import Answers, Matched, Said
 from crnn.tasks._match_head import Looked, MatchHead, Sizes, Told
-from crnn.tasks._match_rows import alike, padded, snippet_rows, told_of
+from crnn.tasks._match_rows import alike, padded, sentence_rows, snippet_rows, told_of
 from crnn.tasks._match_said import phrases
 from crnn.tasks._sentences import grown, problem_of
 from crnn.tasks._vocabulary import END, UNKNOWN, Vocabulary
@@ -61,6 +61,8 @@ class Match(Answers):
         """How much better than any other the own picture or sentence shall fit."""
         negatives: Literal["all", "hardest"] = "all"
         """Which others of the batch are learned from: all, or the one that fits best (Faghri et al. 2018)."""
+        drawn: Whole = 0
+        """Sentences of a sample that a step of training learns from, drawn at random; 0 takes all."""
         stay: Strength = 1.0
         """Reward for a word that has the region of the word before: the larger, the longer are the snippets."""
         phrases: Strength = 1.0
@@ -175,17 +177,22 @@ class Match(Answers):
         """How far others of the batch fit as well as what belongs together, and the cross-entropy of a word where each
         snippet is said of its region, and each sentence of the whole."""
         s, told = self.settings, told_of(batch)
+        if s.drawn and net.training:
+            told = told.drawn(s.drawn)
         looked = net(batch.inputs, told)
         fits = self._fits(looked, told.lengths)
         loss = ranking_loss(fits, told.of, margin=s.margin, alike=alike(told, len(fits)), hardest=s.negatives != "all")
         decoder = net.head.decoder
         if decoder is None:
             return loss
-        rows = snippet_rows(told, self._chosen(looked, told))
-        of, region, words, goals = (t.to(looked.shown.device) for t in rows)
-        logits = decoder(words, decoder.look(looked.shown[of, region])).float()
-        said = F.cross_entropy(logits.flatten(0, 1), goals.flatten(), ignore_index=IGNORED)
-        return loss + s.phrases * said
+        total, count = loss.new_zeros(()), 0
+        # snippets are far shorter than sentences, so each have rows of their own
+        for rows in (sentence_rows(told), snippet_rows(told, self._chosen(looked, told))):
+            of, region, words, goals = (t.to(looked.shown.device) for t in rows)
+            logits = decoder(words, decoder.look(looked.shown[of, region])).float().flatten(0, 1)
+            total = total + F.cross_entropy(logits, goals.flatten(), ignore_index=IGNORED, reduction="sum")
+            count += int((goals != IGNORED).sum())
+        return loss + s.phrases * total / count
 
     def _fits(self, looked: Looked, lengths: Tensor) -> Tensor:
         """How well each sentence fits each sample."""
