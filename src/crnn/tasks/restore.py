@@ -5,7 +5,7 @@ What spoils pictures is part of the task (``task.spoiling``), or pairs of spoilt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,10 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from crnn.config import Count, Share, Strength, Whole
-from crnn.data.inputs._pictures import Mode, opened
+from crnn.data.inputs._pictures import Mode
 from crnn.data.label_maps import size_of_picture
-from crnn.data.randomness import random_of
-from crnn.data.spoil import Spoiling, spoil
+from crnn.data.spoil import Spoiling
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
 from crnn.metrics import pictures as metrics
@@ -27,8 +26,9 @@ from crnn.tasks import _memories
 from crnn.tasks._common import Common
 from crnn.tasks._map_head import MapHead, OwnAnswer
 from crnn.tasks._picture_html import NOTE, as_gif, as_picture, pictures_html
+from crnn.tasks._picture_pairs import other_size, read, source_of, spoilt
 from crnn.tasks._picture_tiles import after, restored
-from crnn.types import Batch, Prediction, Sample, Spoilt
+from crnn.types import Batch, Prediction, Sample
 
 Pair = tuple[np.ndarray, Prediction]
 
@@ -90,7 +90,7 @@ class Restore(Common):
             do = "Give pairs of pictures, or clean ones and task.spoiling; see docs/restore.md."
             raise DataError("no sample has a clean picture", expected="at least one", do=do)
         most = settings.memories
-        found = [_read(s.y, "RGB") for s in known[:: max(1, len(known) // most)][:most]] if most else []
+        found = [read(s.y, "RGB") for s in known[:: max(1, len(known) // most)][:most]] if most else []
         if len({x.shape for x in found}) > 1 or (found and found[0].size > 3 * _memories.LARGEST):
             given, do = f"task.memories is {most}, of pictures that are large or of several sizes", "Set it to 0."
             raise SettingsError(given, expected=f"pictures of one size, of {_memories.LARGEST} pixels at most", do=do)
@@ -134,10 +134,10 @@ class Restore(Common):
             do = "Give it, or set task.spoiling to make clean pictures worse."
             return DataError("has no clean picture", expected="how it should look", do=do, file=sample.id)
         try:
-            size, own = size_of_picture(_source(sample.x)), size_of_picture(sample.y)
+            size, own = size_of_picture(source_of(sample.x)), size_of_picture(sample.y)
         except CrnnError as error:
             return error
-        return None if size in (None, own) or own is None else _other_size(own, size, sample.y)
+        return None if size in (None, own) or own is None else other_size(own, size, sample.y)
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these pairs."""
@@ -148,9 +148,9 @@ class Restore(Common):
 
     def along(self, y: Any, steps: tuple[int, int], scale: float) -> np.ndarray:
         """The clean picture uint8 ``(height, width, channels)``. Raises ``DataError``."""
-        x = _read(y, self.mode)
+        x = read(y, self.mode)
         if x.shape[:2] != steps:
-            raise _other_size((x.shape[1], x.shape[0]), (steps[1], steps[0]), y)
+            raise other_size((x.shape[1], x.shape[0]), (steps[1], steps[0]), y)
         return x
 
     def encode(self, sample: Sample) -> Sample:
@@ -207,7 +207,7 @@ class Restore(Common):
 
     def truth(self, sample: Sample) -> np.ndarray | None:
         """Raises ``DataError`` for a picture that cannot be read."""
-        return None if sample.y is None else _read(sample.y, self.mode).astype(np.float32) / 255
+        return None if sample.y is None else read(sample.y, self.mode).astype(np.float32) / 255
 
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs, see ``crnn.metrics.pictures``; where steps are watched, the error
@@ -243,8 +243,8 @@ class Restore(Common):
 
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network that learned: the spoilt picture itself, and associative memories."""
-        truths = [_read(s.y, self.mode).astype(np.float32) / 255 for s in samples]
-        seen = [_spoilt(s, self.mode).astype(np.float32) / 255 for s in samples]
+        truths = [read(s.y, self.mode).astype(np.float32) / 255 for s in samples]
+        seen = [spoilt(s, self.mode).astype(np.float32) / 255 for s in samples]
         said = {"as it is": seen}
         memories = self.memories if self.channels == 3 else self.memories[..., :1]
         if len(memories) and all(x.shape == memories.shape[1:] for x in seen):
@@ -274,38 +274,8 @@ class Restore(Common):
         """An HTML fragment: what was given, what was made of it step by step, and how it should look."""
         return pictures_html(prediction.value, truth, prediction.maps, self.settings.watched, picture)
 
-    def write(self, predictions: Iterable[Prediction], path: Path) -> None:
-        """``.jsonl`` or ``.csv``: sizes; the pictures themselves are written into folders."""
-        super().write(predictions, path)
-
     def write_into(self, prediction: Prediction, x: np.ndarray, folder: Path, name: str) -> None:
         """``NAME.png``, and where steps are watched ``NAME.gif``, in which they follow each other."""
         as_picture(prediction.value).save(folder / f"{name}.png")
         if prediction.maps is not None:
             (folder / f"{name}.gif").write_bytes(as_gif([x[-1] / 255, *prediction.maps]))
-
-
-def _source(x: Any) -> Any:
-    return x.source if isinstance(x, Spoilt) else x
-
-
-def _read(source: Any, mode: Mode) -> np.ndarray:
-    """uint8 ``(height, width, channels)``. Raises ``DataError``."""
-    x = np.asarray(opened(source, (0, 0), mode)[0])
-    return x if x.ndim == 3 else x[..., None]
-
-
-def _spoilt(sample: Sample, mode: Mode) -> np.ndarray:
-    x = _read(_source(sample.x), mode)
-    if not isinstance(sample.x, Spoilt):
-        return x
-    return spoil(x[None], sample.x.how, random_of(0, 0, sample.x.id))[0]
-
-
-def _other_size(own: tuple[int, int], size: tuple[int, int], y: Any) -> DataError:
-    return DataError(
-        f"is a clean picture of {own[0]} x {own[1]} pixels",
-        expected=f"{size[0]} x {size[1]}, as the one to be restored",
-        do="Scale or cut both alike.",
-        file=y if isinstance(y, Path) else None,
-    )
