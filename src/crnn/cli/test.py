@@ -76,6 +76,8 @@ def test(
     console = Console(stderr=True)
     predictor: Any = ready(bundle, precision=precision, batch_size=batch_size, threads=threads)
     if reads_pages(predictor, reader) and page.recognise(Path(data)):
+        if baseline:
+            raise SettingsError("--baseline is given for pages", expected="lines or labels", do="Leave it out.")
         pages = page_reader(predictor, reader, reading, {"precision": precision, "batch_size": batch_size})
         return test_pages(pages, data, bundle=bundle, split=split, json=json, html=html, name=name, answers=predictions)
     read_as_told(predictor, reading)

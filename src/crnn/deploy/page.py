@@ -67,10 +67,10 @@ class ReadPage:
             {
                 "block": i,
                 "text": line.text,
-                "score": line.score,
+                "score": None if line.score is None else round(line.score, 4),
                 "baseline": _rounded(line.baseline),
                 "polygon": _rounded(line.polygon),
-                "words": [{"text": w.value, "start": w.start, "stop": w.stop, "score": w.score} for w in line.words],
+                "words": [_plain_word(word) for word in line.words],
             }
             for i, block in enumerate(self.blocks, 1)
             for line in block
@@ -233,6 +233,11 @@ def _usual_height(lines: Sequence[TextLine]) -> float:
     order = sorted(lines, key=lambda line: line.height)
     lengths = np.cumsum([line.baseline[-1][0] - line.baseline[0][0] for line in order])
     return order[int(np.searchsorted(lengths, lengths[-1] / 2))].height
+
+
+def _plain_word(word: Part) -> dict[str, Any]:
+    start, stop = round(word.start, 1), round(word.stop, 1)
+    return {"text": word.value, "start": start, "stop": stop, "score": round(word.score, 4)}
 
 
 def _rounded(points: Iterable[tuple[float, float]]) -> list[list[float]]:
