@@ -14,7 +14,9 @@ from safetensors.torch import save_file
 
 import crnn
 from crnn.cli import main
+from crnn.config import DataSettings
 from crnn.errors import SettingsError
+from crnn.train.prepare import held_back
 from crnn.types import Seq
 
 QUICK = {"epochs": 12, "batch_size": 8, "warmup": 2, "learning_rate": 1e-2, "workers": 0, "threads": 1}
@@ -92,6 +94,10 @@ def test_folds_hold_one_part_back_and_test_finds_it_again(tmp_path: Path) -> Non
     assert result["split"] == "fold 3" and result["task"] == "classify" and "most frequent class" in result["baselines"]
     ids = [line.split(",")[0] for line in (tmp_path / "p.csv").read_text().splitlines()[1:]]
     assert ids == [str(i) for i in range(12, 18)], "the third group"
+    (tmp_path / "moved").mkdir()
+    data.rename(tmp_path / "moved" / "a.npz")
+    samples, part = held_back(crnn.load(tmp_path / "run"), DataSettings(train=str(tmp_path / "moved" / "a.npz")), [])
+    assert part == "fold 3" and len(samples) == 6, "nor does the network see its own samples where the data have moved"
 
 
 def test_bundles_of_the_first_format_are_read(tiny: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,8 +14,8 @@ from crnn.config import DataSettings, Recipe, as_dict, fill, split_name
 from crnn.data.formats import open_data
 from crnn.data.inputs import INPUTS, Kind, choose, learn_several, restore, restore_several
 from crnn.data.inputs import learn as learn_kind
-from crnn.data.spoil import spoilt
 from crnn.data.split import fold, hold_out
+from crnn.data.spoil import spoilt
 from crnn.deploy.answering import Answering
 from crnn.deploy.asked import asked, asked_of, task_of
 from crnn.errors import CrnnError, DataError, SettingsError
@@ -153,13 +154,13 @@ def held_back(
     predictor: Answering, data: DataSettings, left_out: list[CrnnError], *, split: str | None = None
 ) -> tuple[list[Sample], str | None]:
     """The samples of ``data.train`` to test ``predictor`` on, and the name of their part: ``split`` if it is given,
-    else the fold that was held back in training on the same data, else the test part if there is one, else all."""
+    else the fold that was held back in training on data of the same name, else the test part, else all."""
     card = predictor.bundle.card
     dealt = card.get("parts", {})
     samples = open_data(
         str(data.train), data.format, left_out, asked=asked(predictor, group=data.group, answer=data.answer)
     )
-    if dealt.get("folds") and split is None and card.get("data") == data.train:
+    if dealt.get("folds") and split is None and _same_name(card.get("data"), data.train):
         whole = [s for s in samples if s.split in (None, "train", "test")]
         seed, number = card.get("train", {}).get("seed", 0), dealt["fold"]
         return fold(whole, dealt["folds"], number, seed, label=predictor.task.stratum)[1], f"fold {number}"
@@ -172,6 +173,11 @@ def held_back(
             given = f"has no split {part!r} (it has {found})"
             raise DataError(given, expected="a split", do="Name one.", file=data.train)
     return samples, part
+
+
+def _same_name(trained: str | None, given: str | None) -> bool:
+    """Whether two paths may be the same data, which may have moved: what was learned from is not to be tested."""
+    return trained is not None and given is not None and Path(trained).resolve().name == Path(given).resolve().name
 
 
 def measured(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnError]) -> Part:
