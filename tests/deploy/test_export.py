@@ -174,3 +174,10 @@ def test_settings_of_a_file_are_read_strictly(tmp_path: Path, tiny: Tiny, values
     (tmp_path / "x.onnx").write_bytes(_onnx_graph.with_metadata(model, {onnx.KEY: values}))
     with pytest.raises(BundleError, match=said):
         OnnxPredictor(tmp_path / "x.onnx")
+
+
+def test_what_is_refused_stands_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    refused = {**exporting.TASKS_REFUSED, **exporting.MODELS_REFUSED}
+    assert all(f"| `{name}` | {why} |" in page for name, why in refused.items())
+    assert page.count("\n| `") - 4 == len(refused), "nothing else stands there"

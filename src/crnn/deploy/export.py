@@ -21,9 +21,12 @@ from crnn.types import InputSpec, Seq
 
 MOST = 1e-4
 """The greatest difference to torch that is let pass, in units of the largest answer if that is more than 1."""
-TRACED = (47, 33)
-"""Steps of the samples of the run that is followed."""
-CHECKED = ((90,), (61, 7, 33), (1, 2), (120, 5, 64, 64, 13))
+TRACED = {False: (47, 33), True: (5, 3)}
+"""Steps of the samples of the run that is followed; fewer where each is a picture."""
+CHECKED = {
+    False: ((90,), (61, 7, 33), (1, 2), (120, 5, 64, 64, 13)),
+    True: ((1,), (7, 2, 4), (1, 2), (9, 1, 3)),
+}
 """Steps of the samples of the batches that are compared."""
 SIZES = ((0, 0), (13, 6), (-4, 9), (32, 0))
 """Rows and columns that the pictures of these batches have more than in training, where they may have any size."""
@@ -33,10 +36,10 @@ TASKS_REFUSED = {
     "match": "it compares pictures with sentences, which are two networks",
     "detect": "its boxes are chosen among overlapping ones by code in Python",
     "restore": "its pictures are put together from tiles by code in Python",
-    "segment": "its maps are put together from tiles by code of torch",
 }
 """Tasks that no ONNX file can do, and why."""
 MODELS_REFUSED = {
+    "pyramid": "how it brings a picture to its layers' sizes is decided in Python",
     "mdlstm_htr": "its recurrence goes over the diagonals of a picture, whose number ONNX wants to know beforehand",
 }
 """Networks that no graph of ONNX can say for inputs of any length, and why."""
@@ -76,7 +79,12 @@ def export(bundle: Bundle, path: str | Path, *, opset: int = 17, int8: bool = Fa
         expected = f"{_onnx_graph.OLDEST} to {_onnx_graph.NEWEST}"
         raise SettingsError(f"--opset is {opset}", expected=expected, do="Leave it out.")
     onnx.available()
-    net = fold(deepcopy(bundle.net).eval().cpu().float())
+    if len(getattr(bundle.task.settings, "scales", ())) > 0:
+        given = "task.scales is set, by which pictures are seen at several sizes"
+        raise SettingsError(
+            given, expected="one size, where torch does not resize", do="Export it without: scales = []."
+        )
+    net = bundle.task.exported(fold(deepcopy(bundle.net).eval().cpu().float())).eval()
     model = graph_of(net, bundle.kind.spec, opset)
     graph = {
         **{"names": names_of(bundle.kind.spec), "levels": _levels(net), "opset": opset},
@@ -102,7 +110,7 @@ def names_of(spec: InputSpec | Mapping[str, InputSpec]) -> list[str]:
 def graph_of(net: Any, spec: InputSpec | Mapping[str, InputSpec], opset: int) -> Any:
     """The ONNX model of ``net``. Raises ``SettingsError`` for what cannot be said in one."""
     specs = list(spec.values()) if isinstance(spec, Mapping) else [spec]
-    given = [part for one in specs for part in drawn(one, TRACED)]
+    given = [part for one in specs for part in drawn(one, TRACED[_films(spec)])]
     with torch.no_grad():
         answer = net(_inputs(spec, given))
     inputs = onnx.input_names(names_of(spec))
@@ -152,7 +160,7 @@ def _difference(net: Any, spec: InputSpec | Mapping[str, InputSpec], model: byte
     run = onnx.OnnxNet(session, {"names": names_of(spec), "levels": [], "parameters": 0, "precision": ""})
     specs = list(spec.values()) if isinstance(spec, Mapping) else [spec]
     worst = 0.0
-    for steps, more in zip(CHECKED, SIZES, strict=True):
+    for steps, more in zip(CHECKED[_films(spec)], SIZES, strict=True):
         given = [part for one in specs for part in drawn(one, steps, more)]
         with torch.no_grad():
             right = net(_inputs(spec, given))
@@ -180,6 +188,11 @@ def drawn(spec: InputSpec, steps: tuple[int, ...], more: tuple[int, int] = (0, 0
     behind = torch.arange(shape[1]) >= lengths[:, None]
     x[behind] = min(9, (spec.vocabulary or 10) - 1)
     return x, lengths
+
+
+def _films(spec: InputSpec | Mapping[str, InputSpec]) -> bool:
+    """Whether steps are pictures."""
+    return any(len(one.space) == 2 for one in (spec.values() if isinstance(spec, Mapping) else [spec]))
 
 
 def _places(spec: InputSpec) -> dict[int, str]:

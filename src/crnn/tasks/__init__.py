@@ -93,7 +93,12 @@ class Task(Protocol):
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module: ...
     def grow_head(self, head: nn.Module, old: Any, weights: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
     def loss(self, net: nn.Module, batch: Batch) -> Tensor: ...
-    def predict(self, net: nn.Module, batch: Batch) -> list[Prediction]: ...
+    def exported(self, net: nn.Module) -> nn.Module:
+        """Of ``net``, what a graph of ONNX is to say: its answer, or what is made of it by torch at once."""
+
+    def predict(self, net: nn.Module, batch: Batch) -> list[Prediction]:
+        """What is answered to each sample. ``net`` and ``batch`` may be an exported network and arrays."""
+
     def vote(self, answers: Sequence[Prediction]) -> Prediction:
         """One answer for several that bundles of this task gave to a sample, one at least."""
 

@@ -55,6 +55,10 @@ class Common:
         """One answer for several; only tasks whose answers can be put to the vote are asked."""
         raise NotImplementedError
 
+    def exported(self, net: Any) -> Any:
+        """Of ``net``, what a graph of ONNX is to say: its answer, or what is made of it by torch at once."""
+        return net
+
     def arrays(self) -> dict[str, np.ndarray]:
         """What was learned and is too large for plain values, by name."""
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -39,6 +40,24 @@ class OwnAnswer(nn.Module):
     def forward(self, features: Any, told: str = "") -> Any:
         levels = [Seq(level.x.float(), level.lengths) for level in features.levels]
         return levels if told == "all" else levels[-1]
+
+
+class Shares(nn.Module):
+    """A net's answer to the last frame of each sample as probabilities ``(batch, outputs, height, width)`` of its
+    pixels."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net, self.encoder = net, net.encoder
+
+    def forward(self, inputs: Seq) -> Tensor:
+        y = last(self.net(inputs).x, inputs.lengths)
+        return grown(y, inputs.x[:, 0]).float().softmax(1)
+
+
+def last(x: Tensor, lengths: Tensor) -> Tensor:
+    """The last true frame of each sample of ``x`` ``(batch, frames, ...)``."""
+    return x[:, 0] if x.shape[1] == 1 else x[torch.arange(x.shape[0], device=x.device), lengths - 1]
 
 
 def grown(x: Tensor, like: Tensor) -> Tensor:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from crnn.late import F, Tensor, torch
 from crnn.metrics.maps import IGNORED
 
 SMALL = 1.0  # pixels by which both sides of Dice are too large, so that a label that is nowhere costs nothing

@@ -7,9 +7,9 @@ from itertools import product
 from math import ceil
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
+
+from crnn.late import F, Tensor, torch
 
 AT_ONCE = 8
 """Tiles that the network sees at once."""
@@ -29,24 +29,28 @@ def starts(whole: int, tile: int, overlap: float) -> list[int]:
     return [round(i * (whole - tile) / (count - 1)) for i in range(count)]
 
 
-def slopes(side: int, overlap: float) -> Tensor:
+def slopes(side: int, overlap: float) -> np.ndarray:
     """How much each pixel of a side counts where tiles overlap: less towards the border, of which a tile knows less."""
-    ramp = max(1.0, side * overlap)
-    place = torch.arange(side) + 0.5
-    return (torch.minimum(place, side - place) / ramp).clamp(max=1.0)
+    place = np.arange(side, dtype=np.float32) + np.float32(0.5)
+    return np.minimum(np.minimum(place, side - place) / np.float32(max(1.0, side * overlap)), np.float32(1))
 
 
 def label(
-    shares: Shares, x: Tensor, lengths: Tensor, *, tile: Sequence[int], overlap: float
-) -> Iterator[tuple[Tensor, Tensor]]:
+    shares: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    x: np.ndarray,
+    lengths: np.ndarray,
+    *,
+    tile: Sequence[int],
+    overlap: float,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Labels and their probabilities ``(batch, rows, width)`` of pictures ``x`` ``(batch, frames, channels, height,
-    width)``, band for band from above: of what is done nothing is kept."""
+    width)``, band for band from above: of what is done nothing is kept. ``shares`` are ``Shares`` of arrays."""
     batch, (height, width) = len(x), x.shape[-2:]
     pairs = zip((height, width), tile, strict=True)
     sides = tuple(whole if whole <= LARGER * side else side for whole, side in pairs)
     tops, lefts = (starts(whole, side, overlap) for whole, side in zip((height, width), sides, strict=True))
     weights = [
-        slopes(side, overlap).to(x.device) if len(places) > 1 else torch.ones(side, device=x.device)
+        slopes(side, overlap) if len(places) > 1 else np.ones(side, np.float32)
         for side, places in zip(sides, (tops, lefts), strict=True)
     ]
     weight = weights[0][:, None] * weights[1]
@@ -55,17 +59,16 @@ def label(
         jobs = list(product(range(batch), lefts))
         for first in range(0, len(jobs), AT_ONCE):
             some = jobs[first : first + AT_ONCE]
-            tiles = torch.stack([x[b, ..., top : top + sides[0], left : left + sides[1]] for b, left in some])
+            tiles = np.stack([x[b, ..., top : top + sides[0], left : left + sides[1]] for b, left in some])
             found = shares(tiles, lengths[[b for b, _ in some]]) * weight
             if band is None:
-                band = found.new_zeros(batch, found.shape[1], sides[0], width)
+                band = np.zeros((batch, found.shape[1], sides[0], width), np.float32)
             for (b, left), one in zip(some, found, strict=True):
                 band[b, :, :, left : left + sides[1]] += one
         done = following - top
-        best, labels = band[:, :, :done].max(1)
-        total = band[:, :, :done].sum(1).clamp(min=1e-12)
-        yield labels, best / total
-        band = torch.cat([band[:, :, done:], torch.zeros_like(band[:, :, :done])], dim=2)
+        ready = band[:, :, :done]
+        yield ready.argmax(1), ready.max(1) / np.maximum(ready.sum(1), 1e-12)
+        band = np.concatenate([band[:, :, done:], np.zeros_like(ready)], axis=2)
 
 
 def seen_again(shares: Shares, *, flip: bool, scales: Sequence[float]) -> Shares:
@@ -83,6 +86,11 @@ def seen_again(shares: Shares, *, flip: bool, scales: Sequence[float]) -> Shares
         return torch.stack(found).mean(0) if len(found) > 1 else found[0]
 
     return mean
+
+
+def mirrored(shares: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The mean of what is said of tiles and of their mirror images, of arrays."""
+    return lambda tiles, lengths: (shares(tiles, lengths) + shares(tiles[..., ::-1], lengths)[..., ::-1]) / 2
 
 
 def _scaled(tiles: Tensor, scale: float) -> Tensor:

@@ -51,7 +51,7 @@ def restored(
     sides = tuple(whole if whole <= LARGER * side else side for whole, side in zip(size, tile, strict=True))
     places = [starts(whole, side, overlap) for whole, side in zip(size, sides, strict=True)]
     ramps = [
-        slopes(side, overlap) if len(begins) > 1 else torch.ones(side)
+        torch.from_numpy(slopes(side, overlap)) if len(begins) > 1 else torch.ones(side)
         for side, begins in zip(sides, places, strict=True)
     ]
     weight = (ramps[0][:, None] * ramps[1]).to(x.device)

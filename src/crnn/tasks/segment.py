@@ -6,28 +6,27 @@ answered in tiles of the size that training saw, which overlap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from crnn.config import Count, Share, Strength, Whole
 from crnn.data.label_maps import size_of_map, size_of_picture, wrong_size
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.findings import Doubts, Seen
+from crnn.late import Tensor, nn, torch
 from crnn.metrics import maps as metrics
 from crnn.metrics.maps import Counts
 from crnn.tasks import _map_doubts, _map_loss
+from crnn.tasks._arrays import array, arrays
 from crnn.tasks._common import Common
-from crnn.tasks._map_head import MapHead, OwnAnswer, grown
 from crnn.tasks._map_html import map_html, overlay, png
 from crnn.tasks._map_labels import MapLabels, check_settings
 from crnn.tasks._map_report import areas, details, guesses
-from crnn.tasks._map_tiles import label, seen_again
+from crnn.tasks._map_tiles import label, mirrored, seen_again
 from crnn.types import Batch, LabelMap, Prediction, Sample
 
 Pair = tuple[LabelMap, Prediction]
@@ -152,6 +151,8 @@ class Segment(Common):
         return sample if isinstance(sample.y, np.ndarray) and sample.y.dtype == np.uint8 else replace(sample, y=None)
 
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
+        from crnn.tasks._map_head import MapHead, OwnAnswer
+
         if getattr(encoder, "answers", False):
             return OwnAnswer()
         return MapHead(encoder, len(self.labels), dropout=self.settings.dropout)
@@ -165,12 +166,14 @@ class Segment(Common):
 
     def loss(self, net: Any, batch: Batch) -> Tensor:
         """Of the last frame of each sample; where a network answers several times, the sum over its answers."""
+        from crnn.tasks._map_head import grown, last
+
         truth = batch.targets.x.long()
         answers = net(batch.inputs, "all") if getattr(net.encoder, "answers", False) else [net(batch.inputs)]
         weights = _map_loss.weights(self.settings.weights, self.labels.pixels, self.labels.there, truth.device)
         lost = []
         for seq in answers:
-            logits = grown(_last(seq.x, batch.inputs.lengths), truth[:, None])
+            logits = grown(last(seq.x, batch.inputs.lengths), truth[:, None])
             if self.settings.loss != "dice":
                 lost.append(_map_loss.cross_entropy(logits, truth, weights))
             if self.settings.loss != "cross_entropy":
@@ -179,22 +182,33 @@ class Segment(Common):
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
         """A label map for each sample; the score is the mean probability of what it says."""
-
-        def shares(tiles: Tensor, lengths: Tensor) -> Tensor:
-            seq = net(type(batch.inputs)(tiles, lengths))
-            return grown(_last(seq.x, lengths), tiles[:, 0]).float().softmax(1)
-
-        x, lengths = batch.inputs
-        s = self.settings
-        # looks while the network learns are to be quick
-        asked = seen_again(shares, flip=s.flip, scales=s.scales) if self.settled else shares
-        rows, sums = [], torch.zeros(len(batch), dtype=torch.float64)
-        for numbers, sure in label(asked, x, lengths, tile=self.tile, overlap=self.settings.overlap):
-            rows.append(numbers.to(torch.uint8).cpu())
-            sums += sure.sum((1, 2), dtype=torch.float64).cpu()
-        whole = torch.cat(rows, dim=1).numpy()
-        scores = (sums / max(1, whole[0].size)).clamp(0, 1).tolist()
+        x, lengths = arrays(batch.inputs)
+        rows, sums = [], np.zeros(len(batch))
+        shares = self._shares(net, batch.inputs)
+        for numbers, sure in label(shares, x, lengths, tile=self.tile, overlap=self.settings.overlap):
+            rows.append(numbers.astype(np.uint8))
+            sums += sure.sum((1, 2), dtype=np.float64)
+        whole = np.concatenate(rows, axis=1)
+        scores = (sums / max(1, whole[0].size)).clip(0, 1).tolist()
         return [Prediction(i, LabelMap.of(m), s) for i, m, s in zip(batch.ids, whole, scores, strict=True)]
+
+    def _shares(self, net: Any, inputs: Any) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """What tiles are probably, asked of a net or of its graph, which gives probabilities itself."""
+        s = self.settings
+        if isinstance(inputs.x, np.ndarray):
+            once = lambda tiles, lengths: net(type(inputs)(np.ascontiguousarray(tiles), lengths))  # noqa: E731
+            return mirrored(once) if s.flip and self.settled else once
+        asked: Any = self.exported(net)
+        seen: Any = lambda tiles, lengths: asked(type(inputs)(tiles, lengths))  # noqa: E731
+        if self.settled:  # looks while the network learns are to be quick
+            seen = seen_again(seen, flip=s.flip, scales=s.scales)
+        device = inputs.x.device
+        return lambda *tiles: array(seen(*(torch.from_numpy(part).to(device) for part in tiles)))
+
+    def exported(self, net: Any) -> nn.Module:
+        from crnn.tasks._map_head import Shares
+
+        return Shares(net)
 
     def evidence(self, net: Any, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
         do = "Look at the maps: crnn predict --out FOLDER writes them."
@@ -282,8 +296,3 @@ class Segment(Common):
         numbers, colours = prediction.value.numbers, self.labels.palette()
         (folder / f"{name}.png").write_bytes(png(numbers, colours))
         overlay(x[-1], numbers, colours).save(folder / f"{name}-overlay.jpg", quality=90)
-
-
-def _last(x: Tensor, lengths: Tensor) -> Tensor:
-    """The last true frame of each sample of ``x`` ``(batch, frames, ...)``."""
-    return x[:, 0] if x.shape[1] == 1 else x[torch.arange(len(x), device=x.device), lengths - 1]
