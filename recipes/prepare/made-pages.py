@@ -195,7 +195,8 @@ def things(ink: np.ndarray, random: np.random.Generator, height: float) -> np.nd
             side = random.uniform(3, 10) * height
             box = round(x), round(y), round(x + side), round(y + random.uniform(0.5, 1) * side)
             texture = _field(random, (int(random.integers(4, 30)),) * 2, (box[3] - box[1], box[2] - box[0]))
-            picture.paste(Image.fromarray(np.clip(100 + 90 * texture, 0, 255).astype(np.uint8)), box[:2])
+            if not ink[box[1] : box[3], box[0] : box[2]].any():  # over text it would hide what is to be read
+                picture.paste(Image.fromarray(np.clip(100 + 90 * texture, 0, 255).astype(np.uint8)), box[:2])
     for _ in range(random.poisson(4)):
         (x, y), size = anywhere(), random.uniform(0.5, 0.12 * height)
         pen.ellipse([x - size, y - size, x + size, y + size], int(random.integers(100, 255)))
