@@ -20,6 +20,8 @@ class Placing:
     Raises ``SettingsError`` for a task that reads no texts, ``DataError`` for letters that it does not know.
     """
 
+    compares = False
+
     def __init__(self, task: Any, texts: Mapping[str, str]) -> None:
         if not hasattr(task, "with_reading"):
             given = f"the bundle's task is {task.name!r}"
