@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when first used, so that ``import crnn`` and ``crnn --help`` do not wait for torch."""
-    if name in ("align", "create", "fit", "load", "pages", "search", "stream"):
+    if name == "load":  # an exported network answers without torch
+        from crnn.deploy import ready
+
+        return ready.load
+    if name in ("align", "create", "fit", "pages", "search", "stream"):
         from crnn import api
 
         return getattr(api, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,21 +18,13 @@ from crnn.deploy.index import Found
 from crnn.deploy.index import search as search_in
 from crnn.deploy.page import PageReader
 from crnn.deploy.predict import Predictor
+from crnn.deploy.ready import load as load
+from crnn.deploy.ready import predictor
 from crnn.deploy.stream import Stream
-from crnn.deploy.vote import predictor
 from crnn.errors import CrnnError, SettingsError
 from crnn.models import MODELS
 from crnn.registry import pick
 from crnn.tasks import TASKS, Placing, words_of
-
-
-def load(bundle: str | Path | Sequence[str | Path], *, precision: Precision = "auto", device: str = "cpu") -> Predictor:
-    """A trained network ready to answer: ``crnn.load("runs/hand")("line.png").value``.
-
-    ``bundle`` is a run folder, a ``.safetensors`` file or ``zoo:NAME``; of a list, all answer and vote. Raises
-    ``BundleError``.
-    """
-    return predictor(bundle, precision=precision, device=device)
 
 
 def pages(
@@ -50,7 +43,7 @@ def pages(
     return PageReader(finder, readers, precision=precision)
 
 
-def align(reader: str | Path | Predictor, sources: Any, texts: str | Sequence[str], *, words: bool = False) -> Any:
+def align(reader: str | Path | Answering, sources: Any, texts: str | Sequence[str], *, words: bool = False) -> Any:
     """Where the letters of a known text lie: ``crnn.align("zoo:typewritten", "line.png", "Anders Celsius").parts``.
 
     ``reader`` is a bundle, or what ``load`` gave. A ``Prediction`` of the text, its parts letters or ``words`` with
@@ -58,13 +51,15 @@ def align(reader: str | Path | Predictor, sources: Any, texts: str | Sequence[st
     Raises the error of the first source that cannot be read, ``DataError`` for letters that the reader does not know
     and for a source too short for its text, ``SettingsError`` for a bundle that reads no text.
     """
-    given = reader if isinstance(reader, Predictor) else predictor(reader)
+    given = reader if isinstance(reader, Answering) else predictor(reader)
     many = isinstance(sources, (list, tuple))
     pairs = list(zip(sources, texts, strict=True)) if many else [(sources, texts)]
     samples = [given._sample(source) for source, _ in pairs]
     ids = [sample.id if len(pairs) == 1 else f"{sample.id} ({i})" for i, sample in enumerate(samples, 1)]
     task = Placing(given.task, {id: str(text) for id, (_, text) in zip(ids, pairs, strict=True)})
-    own = Predictor(replace(given.bundle, task=task), precision=given.precision, device=given.device)
+    own = copy(given)
+    own.bundle = replace(given.bundle, task=task)
+    own.task = task
     found = own([replace(sample, id=id) for id, sample in zip(ids, samples, strict=True)])
     placed = [
         replace(p, id=sample.id, parts=words_of(p.parts) if words else p.parts)
@@ -90,7 +85,7 @@ def search(
     cannot be read go to ``left_out``; without such a list the first of them is raised. Raises ``SettingsError`` for
     another task and for a sentence without a known word, ``DataError`` for a folder without a picture.
     """
-    given = bundle if isinstance(bundle, Predictor) else predictor(bundle)
+    given: Any = bundle if isinstance(bundle, Predictor) else predictor(bundle)
     found, made, _ = search_in(given, folder, sentence, top=top, index=index)
     if left_out is not None:
         left_out += made.left_out

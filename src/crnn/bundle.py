@@ -199,6 +199,9 @@ def find(name: str | Path) -> Path:
     path = Path(name)
     if path.is_dir():
         path = path / NAME
+    if path.suffix.lower() == ".onnx" and path.is_file():
+        do = "crnn predict and crnn test read it; for anything else take the bundle that was exported."
+        raise BundleError("is an exported network", expected="a bundle", do=do, file=path)
     if not path.is_file():
         raise BundleError(
             "is not there", expected="a run folder, a .safetensors file or zoo:NAME", do="Check the path.", file=path

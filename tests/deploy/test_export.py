@@ -130,6 +130,29 @@ def test_what_a_file_cannot_do_is_said(typewritten: Path, capsys: pytest.Capture
         predictor(typewritten, device="cuda")
 
 
+def test_python_loads_a_file_without_torch(typewritten: Path) -> None:
+    code = WITHOUT.split("import crnn.cli")[0] + "import crnn; print(crnn.load(sys.argv[1])(sys.argv[2]).value)"
+    line = sorted((LINES / "images").iterdir())[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(typewritten), str(line)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(crnn.__file__).parents[1])},
+    )
+    assert done.stdout.strip() == Predictor("zoo:typewritten", precision="float32")(line).value, done.stderr
+
+
+def test_letters_are_placed_by_a_file_too_but_it_does_not_listen(typewritten: Path, tmp_path: Path) -> None:
+    line = sorted((LINES / "images").iterdir())[0]
+    text = crnn.load("zoo:typewritten")(line).value
+    one, other = (crnn.align(reader, line, text).parts for reader in (crnn.load(typewritten), "zoo:typewritten"))
+    assert [part.value for part in one] == [part.value for part in other] == list(text)
+    with pytest.raises(SettingsError, match="an exported network is to listen"):
+        crnn.stream(crnn.load(typewritten))
+    with pytest.raises(BundleError, match="is an exported network; expected a bundle"):
+        bundles.load(typewritten)
+
+
 def test_what_cannot_be_written_is_said(tmp_path: Path, tiny: Tiny) -> None:
     bundle = tiny("crnn")
     with pytest.raises(SettingsError, match=r"the file 'x.pt'; expected a name in .onnx"):

@@ -47,3 +47,12 @@ def predictor(
     from crnn.deploy.vote import predictor as of_torch
 
     return of_torch(bundle, precision=precision, batch_size=batch_size, device=device)
+
+
+def load(bundle: str | Path | Sequence[str | Path], *, precision: Precision = "auto", device: str = "cpu") -> Answering:
+    """A trained network ready to answer: ``crnn.load("runs/hand")("line.png").value``.
+
+    ``bundle`` is a run folder, a ``.safetensors`` file or ``zoo:NAME``, or an ``.onnx`` file of ``crnn export``, for
+    which torch is not imported; of a list, all bundles answer and vote. Raises ``BundleError``.
+    """
+    return predictor(bundle, precision=precision, device=device)

@@ -10,6 +10,7 @@ import torch
 
 from crnn.bundle import Bundle, fold, load
 from crnn.deploy._best_path import BestPath
+from crnn.deploy.answering import Answering
 from crnn.deploy.predict import Predictor
 from crnn.deploy.vote import Vote
 from crnn.errors import DataError, SettingsError
@@ -39,6 +40,9 @@ class Stream:
     def __init__(self, bundle: Bundle | Predictor | str | Path, *, rate: int | None = None) -> None:
         if isinstance(bundle, Vote):
             raise SettingsError("several networks vote", expected="one that listens", do="Give one of the bundles.")
+        if isinstance(bundle, Answering) and not isinstance(bundle, Predictor):
+            do = "Listen with the bundle that was exported."
+            raise SettingsError("an exported network is to listen", expected="a bundle, which torch runs", do=do)
         found = bundle.bundle if isinstance(bundle, Predictor) else bundle
         self.bundle = found if isinstance(found, Bundle) else load(found)
         self.task, self.kind = self.bundle.task, self.bundle.kind
