@@ -142,3 +142,17 @@ def test_plots_hold_every_point_and_name() -> None:
     assert drawn.count("<circle") == 2 and "seconds" in drawn
     assert plot_svg({}, "seconds", "accuracy", percent=True) == ""
     assert "nan" not in plot_svg({"one": [(5, 0.5)]}, "seconds", "accuracy", percent=False)
+
+
+def test_a_recipe_stands_beside_itself_with_other_settings(waves: Path, tmp_path: Path) -> None:
+    given = ["--epochs", "1", "--workers", "0", "--threads", "1", "--out", str(tmp_path / "out")]
+    given += ["--set", "encoder.name=cascade", "--set", "encoder.channels=[4]", "--set", "encoder.blocks=1"]
+    given += ["--variant", "encoder.hidden=8", "--variant", "encoder.hidden=8; encoder.layers=2"]
+    with pytest.raises(SystemExit) as end:
+        main(["compare", "classify", "--data", str(waves), *given, "--json", str(tmp_path / "r.json")])
+    assert end.value.code == 0
+    result = json.loads((tmp_path / "r.json").read_text())
+    sizes = [
+        result["baselines"][name]["parameters"] for name in ("encoder.hidden=8", "encoder.hidden=8; encoder.layers=2")
+    ]
+    assert result["model"] == "cascade" and sizes[0] < sizes[1] < result["metrics"]["parameters"]

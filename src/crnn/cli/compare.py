@@ -33,6 +33,14 @@ def compare(
         str | None,
         Parameter(help="Models or recipes (.toml) to compare, with commas between. [default: the recipe's]"),
     ] = None,
+    variant: Annotated[
+        list[str] | None,
+        Parameter(
+            help="Compare with the recipe what it becomes by these settings, TABLE.KEY=VALUE, several with semicolons "
+            "between.",
+            negative="",
+        ),
+    ] = None,
     minutes: Annotated[
         float | None,
         Parameter(help="Minutes of training for each model and fold. [default: the recipe's epochs for each]"),
@@ -55,12 +63,13 @@ def compare(
 
     crnn compare classify --data sounds/ --models cascade,parallel,tcn,transformer --minutes 5 --html compared.html
     crnn compare recipes/mine.toml --data recordings/ --group speaker --folds 5 --json results/mine.json
+    crnn compare recipes/mine.toml --data recordings/ --variant encoder.layers=1 --variant encoder.layers=3
     """
     from crnn.train.compare import compare as run
 
     console = Console(stderr=True)
     given: Any = {"data": data, "settings": settings, "train": training, "others": others}
-    recipes = _recipes(recipe, models, given)
+    recipes = _recipes(recipe, models, variant or [], given)
     out = out or Path("runs") / f"compare-{Path(recipe or 'transcribe').stem}"
     strangers = dict(read_answers(text) for text in baseline or [])
     comparison = run(recipes, out, minutes=minutes, others=strangers, said=lambda text: _say(console, text))
@@ -85,17 +94,24 @@ def compare(
     return _code(comparison)
 
 
-def _recipes(recipe: str | None, models: str | None, given: Mapping[str, Any]) -> dict[str, Recipe]:
-    """By name: the recipe with each of ``models``, with its own settings for its own model, or recipes in its place."""
+def _recipes(
+    recipe: str | None, models: str | None, variants: Sequence[str], given: Mapping[str, Any]
+) -> dict[str, Recipe]:
+    """By name: the recipe with each of ``models``, with its own settings for its own model, or recipes in its place;
+    and each of its ``variants``."""
     own = recipe_of(recipe, model=None, **given)
-    if models is None:
-        return {str(own.encoder.get("name") or "the default model"): own}
     named: dict[str, Recipe] = {}
+    if models is None:
+        named[str(own.encoder.get("name") or "the default model")] = own
+        models = ""
     for name in (n.strip() for n in models.split(",") if n.strip()):
         if name.endswith(".toml"):
             named[Path(name).stem] = recipe_of(name, model=None, **given)
         else:
             named[name] = own if own.encoder.get("name") == name else recipe_of(recipe, model=name, **given)
+    for text in variants:
+        settings = [*(given["settings"] or []), *(s.strip() for s in text.split(";") if s.strip())]
+        named[text] = recipe_of(recipe, model=None, **{**given, "settings": settings})
     if not named:
         raise SettingsError("--models names none", expected="names with commas between", do="See crnn models.")
     return named
