@@ -30,7 +30,7 @@ Made = Callable[[str], Path]
 CASCADE = {"name": "cascade", "channels": [8, 16], "blocks": 1, "hidden": 24, "layers": 1, "pool": [1]}
 SMALL = {"name": "crnn", "channels": [8, 12, 16, 24], "blocks": [0, 0, 0, 0], "hidden": 32, "layers": 1, "stride": 4}
 STACK = {"name": "convlstm", "hidden": [16, 12], "input_kernel": 3, "kernel": 3}
-PYRAMID = {"name": "pyramid", "hidden": 8, "sizes": [8], "strides": [2], "steps": 3}
+PYRAMID = {"name": "pyramid", "hidden": 24, "sizes": [12], "strides": [2], "steps": 3}
 SCENE = {"name": "rcnn_scene", "stem": [8, 8], "sizes": [12], "steps": 1, "dropout": 0.0}
 QUICK = {"batch_size": 9, "learning_rate": 1e-2, "warmup": 5, "threads": 1, "precision": "float32", "device": "cpu"}
 TIMES = ("seconds", "samples_per_second", "waiting")
@@ -47,7 +47,9 @@ def test_each_task_learns_a_made_set_of_each_kind_to_perfection(
 ) -> None:
     data = str(made(task, kind))
     small = SMALL if TASKS[task].model == "crnn" and kind == "line" else CASCADE
-    small = {"convlstm": STACK, "rcnn_scene": SCENE, "pyramid": PYRAMID}.get(TASKS[task].model, small | {"dropout": 0.0})
+    small = {"convlstm": STACK, "rcnn_scene": SCENE, "pyramid": PYRAMID}.get(
+        TASKS[task].model, small | {"dropout": 0.0}
+    )
     if kind == "sound":
         small = small | {"pool": [2]}  # its frames overlap
     recipe = {

@@ -8,7 +8,7 @@ features and 1 x 1 with 16; those of the two finest cannot be read off there, an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import prod, sqrt
 from typing import Any, Literal
 
 import torch
@@ -17,10 +17,13 @@ from torch import Tensor, nn
 
 from crnn.config import Count, Whole
 from crnn.errors import SettingsError
-from crnn.layers import Pyramid
+from crnn.layers import Pyramid, PyramidLayer
 from crnn.models._folded import Folded
 from crnn.types import Features, InputSpec, Level, Seq
 
+GAIN = 2.0
+"""How strong potentials are at the start. With small weights a sigmoid's slope of 1/4 lets nothing through, and where
+pictures are mostly dark the network learns to say dark of all and no more."""
 SMALL = 1e-6  # nearest that an activity comes to 0 or 1, so that its logit is finite
 
 
@@ -66,6 +69,8 @@ class AbstractionPyramid(nn.Module):
             for layer in self.pyramid.layers:
                 # the state before the only step is zero: what it would be weighed by is no part of the network
                 layer.lateral.weight.requires_grad_(False).zero_()  # type: ignore[union-attr, operator]
+        for layer in self.pyramid.layers:
+            _begin(layer)  # type: ignore[arg-type]
         self.levels = (Level(outputs, spec.space, 1),) * self.steps
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
@@ -92,3 +97,23 @@ class AbstractionPyramid(nn.Module):
         for i in reversed(range(len(up) - 1)):
             down[i] = self.pyramid.layers[i](torch.zeros_like(up[i]), up[i - 1] if i else None, down[i + 1], x)
         return tuple(down)
+
+
+@torch.no_grad()
+def _begin(layer: PyramidLayer) -> None:
+    """Random weights such that potentials are as strong in each layer, around zero where activities are 1/2; each
+    channel of the picture is seen by one of the first features."""
+    lateral, up, down = layer.lateral, layer.forward_in, layer.backward_in
+    seen = [conv.weight[0].numel() for conv in (lateral, up) if conv is not None and conv.weight.requires_grad]
+    seen += [down.weight.shape[0]] if down is not None else []
+    sums = torch.zeros_like(lateral.bias)  # type: ignore[arg-type]
+    for conv in (lateral, up, down):
+        if conv is not None and conv.weight.requires_grad:
+            nn.init.normal_(conv.weight, std=GAIN / sqrt(sum(seen)))
+            # of a transposed convolution each place sees one place of the kernel
+            sums += conv.weight.sum((1, 2, 3)) if conv is not down else conv.weight.sum(0).mean((1, 2))
+    assert lateral.bias is not None
+    lateral.bias.copy_(-sums / 2)
+    if layer.input is not None:
+        seen_by = nn.init.normal_(layer.input.weight, std=layer.input.weight.shape[1] ** -0.5)
+        nn.init.dirac_(seen_by[: layer.input.weight.shape[1]])
