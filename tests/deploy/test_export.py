@@ -17,6 +17,7 @@ import crnn
 from crnn import bundle as bundles
 from crnn.bundle import Bundle
 from crnn.cli import main
+from crnn.data.inputs import restore_several
 from crnn.decode import ngram
 from crnn.deploy import _onnx_graph, onnx
 from crnn.deploy import export as exporting
@@ -25,6 +26,7 @@ from crnn.deploy.onnx import OnnxPredictor
 from crnn.deploy.predict import Predictor
 from crnn.deploy.ready import predictor
 from crnn.errors import BundleError, SettingsError
+from crnn.tasks import TASKS
 from crnn.types import Seq
 
 pytest.importorskip("onnxruntime")
@@ -88,6 +90,19 @@ def test_a_beam_and_a_language_model_are_in_the_file(tiny: Tiny, tmp_path: Path,
     assert [exported(file).value for file in files] == [whole(file).value for file in files]
 
 
+def test_a_network_of_two_inputs_has_the_names_of_both(tmp_path: Path) -> None:
+    tables = {"picture": {"name": "picture", "height": 16, "width": 32}, "wave": {"name": "series", "channels": 2}}
+    classify = TASKS["classify"]
+    bundle = bundles.build(classify.blank(classify.Settings(), 3), restore_several(tables), {"name": "parallel"})
+    assert export(bundle, tmp_path / "x.onnx").difference < 1e-5
+    chance = np.random.default_rng(0)
+    source = {"picture": chance.integers(0, 255, (16, 32, 3), np.uint8), "wave": chance.random((40, 2), np.float32)}
+    exported = OnnxPredictor(tmp_path / "x.onnx")
+    assert exported.net.used == {"picture.x", "picture.lengths", "wave.x", "wave.lengths"}
+    for one, other in zip(exported(source).parts, Predictor(bundle, precision="float32")(source).parts, strict=True):
+        assert (one.value, one.stop) == (other.value, other.stop) and one.score == pytest.approx(other.score, abs=1e-5)
+
+
 def test_scenes_of_any_size_and_samples_of_no_step_are_drawn() -> None:
     x, lengths = drawn(bundles.load("zoo:typewritten").kind.spec, (5, 2))
     assert x.shape[:2] == (2, 5) and lengths.tolist() == [5, 2] and (x[1, 2:] == 9).all()
@@ -113,7 +128,8 @@ def test_int8_is_smaller_and_hardly_reads_otherwise(
 
 
 def test_a_file_is_tested_as_a_bundle_is(typewritten: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, said, _ = run(capsys, "test", typewritten, LINES, "--json", tmp_path / "x.json")
+    files = ("--json", tmp_path / "x.json", "--html", tmp_path / "x.html")
+    code, said, _ = run(capsys, "test", typewritten, LINES, *files)
     assert code == 0 and "Letter errors" in said
     figures = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
     assert figures["metrics"]["cer"] < 0.2 and figures["precision"] == "float32"

@@ -68,6 +68,7 @@ def test(
     """
     from crnn.data.formats import page
     from crnn.deploy.branches import Branches
+    from crnn.deploy.ready import is_exported
     from crnn.deploy.ready import predictor as ready
     from crnn.train.evaluate import evaluate, write_page
     from crnn.train.prepare import held_back
@@ -101,7 +102,8 @@ def test(
         summary = {"bundle": bundle, "data": data, "part": part or "all", "samples": len(tested.samples)}
         summary |= {"left out": len(left_out) + len(tested.left_out), "model": result.model, "date": result.date}
         title = f"{predictor.task.name}: {Path(data).name}"
-        explained = explain if len(predictor.voters) == 1 else 0  # which of them would be explained?
+        # of several, which would be explained? and of an exported one torch knows nothing
+        explained = explain if len(predictor.voters) == 1 and not is_exported(bundle) else 0
         write_page(html, tested, predictor, title=title, summary=summary, explained=explained)
         console.print(f"page: {html}", highlight=False)
     if predictions is not None:
