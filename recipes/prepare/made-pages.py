@@ -291,7 +291,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, nargs=3, default=(320, 32, 40), help="pages of each part")
     given = parser.parse_args()
-    random = np.random.default_rng(0)
     groups: dict[str, list[list[tuple[Path, str]]]] = {part: [] for part in PARTS}
     for folder in given.lines:
         known: dict[tuple[str, str], list[tuple[Path, str]]] = {}
@@ -299,10 +298,11 @@ def main() -> None:
             known.setdefault((sample.split or "train", sample.group or sample.id), []).append((sample.x, sample.y))
         for (part, _), some in sorted(known.items()):
             groups[part].append(some)
-    for part, count in zip(PARTS, given.count, strict=True):
+    for number, (part, count) in enumerate(zip(PARTS, given.count, strict=True)):
+        random = np.random.default_rng([0, number])  # of each part its own, so that one can be made alone
         order = [int(i) for _ in range(-(-count // len(groups[part]))) for i in random.permutation(len(groups[part]))]
-        for number, group in enumerate(order[:count]):
-            write(given.out, part, number, groups[part][group], random)
+        for i, group in enumerate(order[:count]):
+            write(given.out, part, i, groups[part][group], random)
     (given.out / "maps" / "classes.txt").write_text("\n".join(NAMES) + "\n", encoding="utf-8")
 
 
