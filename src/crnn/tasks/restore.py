@@ -24,7 +24,7 @@ from crnn.findings import Doubts, Finding, Seen
 from crnn.metrics import pictures as metrics
 from crnn.tasks import _memories
 from crnn.tasks._common import Common
-from crnn.tasks._map_head import MapHead, OwnAnswer
+from crnn.tasks._map_head import MapHead, OwnAnswer, grown
 from crnn.tasks._picture_html import NOTE, as_gif, as_picture, pictures_html
 from crnn.tasks._picture_pairs import other_size, read, source_of, spoilt
 from crnn.tasks._picture_tiles import after, restored
@@ -172,7 +172,8 @@ class Restore(Common):
         answers = net.head(features, "all") if getattr(net.encoder, "answers", False) else [net.head(features)]
         truth, last = batch.targets.x, batch.inputs.lengths - 1
         rows = torch.arange(len(truth), device=truth.device)
-        lost = torch.stack([(seq.x[rows, last].sigmoid() - truth).square().mean() for seq in answers])
+        pictures = (grown(seq.x[rows, last].float(), truth).sigmoid() for seq in answers)
+        lost = torch.stack([(picture - truth).square().mean() for picture in pictures])
         weights = torch.arange(1, len(lost) + 1, device=lost.device)
         total = (lost * weights).sum() / weights.sum()
         hidden = [a[:, self.channels if not i else 0 :] for i, a in enumerate(features.state or ())]
