@@ -198,6 +198,23 @@ def test_a_foreign_or_damaged_file_is_refused(tmp_path: Path, typewritten: Path)
             OnnxPredictor(bad)
 
 
+@pytest.mark.parametrize("path", ["{folder}/other", "../../other", "/dev/zero"])
+def test_a_file_that_names_another_is_refused(tmp_path: Path, typewritten: Path, path: str) -> None:
+    library: Any = pytest.importorskip("onnx")
+    (tmp_path / "other").write_bytes(bytes(1_000_000))
+    model = library.load(str(typewritten))
+    weight = next(tensor for tensor in model.graph.initializer if len(tensor.raw_data) > 1000)
+    said = {"location": path.format(folder=tmp_path), "offset": "0", "length": str(len(weight.raw_data))}
+    weight.ClearField("raw_data")
+    weight.data_location = library.TensorProto.EXTERNAL
+    for key, value in said.items():
+        entry = weight.external_data.add()
+        entry.key, entry.value = key, value
+    (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(BundleError, match=r"x.onnx: cannot be read \(.*External data path"):
+        OnnxPredictor(tmp_path / "x.onnx")
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
