@@ -79,6 +79,13 @@ def test_noise_is_no_line_and_an_empty_page_has_none():
     assert lines_in(np.full((40, 40), NAMES.index("baseline"), np.uint8)) == []
 
 
+def test_a_stroke_in_the_midst_of_a_line_is_no_line():
+    drawn = [line(20, 380, 60), line(20, 380, 82)]
+    numbers = draw(drawn, (140, 400))
+    numbers[48:50, 100:130], numbers[46:48, 100:130] = NAMES.index("baseline"), NAMES.index("above")
+    same(lines_in(numbers), drawn)
+
+
 def test_small_pictures_do_not_matter():
     for size in ((1, 1), (1, 30), (30, 1), (3, 3)):
         for number in range(4):

@@ -119,7 +119,7 @@ def test_small_and_large_letters_are_looked_at_again_at_a_good_size(letter):
         finder = Knowing((line,), (1000, 700))
         (found,) = PageReader(finder, []).find(np.full((700, 1000), 230, np.uint8))
         assert found.height == pytest.approx(height, rel=0.15)
-        assert 20 <= height * finder.sizes[-1][0] / 1000 <= 42 or finder.sizes[-1][0] == 2000
+        assert 34 <= height * finder.sizes[-1][0] / 1000 <= 52 or finder.sizes[-1][0] == 2000
 
 
 def test_pages_of_any_depth_and_colour(reader, letter, tmp_path):

@@ -26,6 +26,8 @@ THIN = 20
 """A baseline's label is a tenth of the line's height thick, this share of it on each side, and at least two pixels."""
 SKIPPED = 2
 """Columns without a baseline that tracing goes on behind."""
+GAP = 0.6
+"""Heights that two pieces of a line may lie apart; columns have more between them."""
 LEAST = 3.0
 """Pixels of a line's height in a label map below which it is no line."""
 
@@ -112,7 +114,8 @@ def lines_in(numbers: np.ndarray) -> list[TextLine]:
         if piece is not None:
             pieces.append(piece)
     joined = _joined(sorted(pieces, key=lambda piece: piece.x[0]))
-    return [piece.line() for piece in joined if piece.x[-1] - piece.x[0] + 1 >= 0.6 * piece.height]
+    wide = [piece for piece in joined if piece.x[-1] - piece.x[0] + 1 >= 0.6 * piece.height]
+    return [piece.line() for piece in wide if not any(_within(piece, other) for other in wide)]
 
 
 @dataclass(slots=True)
@@ -220,6 +223,15 @@ def _middle(values: np.ndarray) -> float:
     return float(values[quarter : len(values) - quarter].mean())
 
 
+def _within(piece: _Piece, other: _Piece) -> bool:
+    """Whether ``piece`` is a stroke in the midst of ``other``, a line at least twice as long."""
+    shared = (piece.x >= other.x[0]) & (piece.x <= other.x[-1])
+    if 2 * len(piece.x) > len(other.x) or shared.mean() < 0.6:
+        return False
+    off = abs(piece.y[shared] - np.interp(piece.x[shared], other.x, other.y))
+    return float(off.mean()) < 0.4 * other.height
+
+
 def _joined(pieces: Sequence[_Piece]) -> list[_Piece]:
     """Pieces of one line, from left to right, as one: close behind each other, at one level, of like height."""
     found: list[_Piece] = []
@@ -228,7 +240,7 @@ def _joined(pieces: Sequence[_Piece]) -> list[_Piece]:
         for i, other in enumerate(found):
             height = max(piece.height, other.height)
             gap = piece.x[0] - other.x[-1]
-            if not -0.3 * height <= gap <= 0.8 * height or height > 2 * min(piece.height, other.height):
+            if not -0.3 * height <= gap <= GAP * height or height > 2 * min(piece.height, other.height):
                 continue
             off = abs(other.level(float(piece.x[0])) - piece.level(float(piece.x[0])))
             if off <= 0.15 * height and off + max(0, gap) < least:

@@ -29,9 +29,9 @@ PIXELS = 1_000_000
 """Pixels at most of the first look at a page."""
 COARSE = 3.0
 """How many times smaller a page is looked at, too, for large letters."""
-HEIGHT = 30.0
+HEIGHT = 42.0
 """Pixels of a line's height at which the finder sees best."""
-GOOD = (20.0, 42.0)
+GOOD = (34.0, 52.0)
 """Heights at which it need not look again."""
 LEAST = 10.0
 """Height of a line below which a look says little of it."""
