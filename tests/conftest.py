@@ -180,6 +180,17 @@ def made_captions(folder: Path, kind: str) -> None:
     write_table(folder / "captions.csv", [("file", "caption"), *rows])
 
 
+def made_matches(folder: Path, kind: str) -> None:
+    """A word for each colour in each place, so that each word has its region."""
+    words, rows = (("ant", "bee", "cat"), ("dog", "elk", "fox"), ("gnu", "hen", "ibex")), []
+    (folder / "sources").mkdir()
+    for i, numbers in enumerate(product(range(3), repeat=3)):
+        file = DRAWN[kind](folder / "sources" / f"{i:02}", numbers)
+        one, two, three = (own[n] for own, n in zip(words, numbers, strict=True))
+        rows.append((f"sources/{file.name}", f"First {one}, then {two} and {three}."))
+    write_table(folder / "captions.csv", [("file", "caption"), *rows])
+
+
 def made_classes(folder: Path, kind: str) -> None:
     for i in range(18):
         place = folder / ("ash", "beech", "cedar")[i % 3] / f"{i:02}"
@@ -249,7 +260,7 @@ def made_future(folder: Path, kind: str) -> None:
 MADE: Mapping[str, Callable[[Path, str], None]] = {
     "transcribe": made_texts,
     "caption": made_captions,
-    "match": made_captions,
+    "match": made_matches,
     "classify": made_classes,
     "regress": made_numbers,
     "tag": made_events,
@@ -263,6 +274,7 @@ MADE: Mapping[str, Callable[[Path, str], None]] = {
 ASKED: Mapping[str, Mapping[str, Any]] = {
     "forecast": {"targets": ["power"], "window": 32, "horizon": 1, "relative": "none", "highway": 3},
     "restore": {"spoiling": "noise"},
+    "match": {"dropout": 0.0, "margin": 5.0, "soft": 1.0, "phrases": 0.2},
 }
 """Task to settings that say what is asked of its made set, where they must."""
 COMBINATIONS = list(combinations())

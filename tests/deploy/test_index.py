@@ -48,9 +48,9 @@ def ran(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[Any, 
 
 
 def test_scores_are_those_of_all_regions_and_words(matcher: Predictor, folder: Path) -> None:
-    found, index, strange = search(matcher, folder, "First one, then three.", top=3)
+    found, index, strange = search(matcher, folder, "First ant, then fox.", top=3)
     assert len(index) == 7 == index.new and not strange and len(found) == 3
-    words, texts, _ = matcher.task.words_of(matcher.net, "First one, then three.")
+    words, texts, _ = matcher.task.words_of(matcher.net, "First ant, then fox.")
     fits = {}
     for path in folder.rglob("*.png"):
         regions = matcher(path).vectors.regions
@@ -98,30 +98,30 @@ def test_files_that_cannot_be_read_are_told(matcher: Predictor, folder: Path) ->
     (folder / "broken.png").write_bytes(b"no picture")
     (folder / "gone.png").symlink_to(folder / "nowhere.png")
     (folder / "notes.txt").write_text("no picture")
-    found, index, _ = search(matcher, folder, "one")
+    found, index, _ = search(matcher, folder, "ant")
     assert len(found) == 7 and sorted(e.file.name for e in index.left_out) == ["broken.png", "gone.png"]  # type: ignore[union-attr]
     left_out: list[CrnnError] = []
-    assert len(crnn.search(matcher, folder, "one", top=2, left_out=left_out)) == 2 and len(left_out) == 2
+    assert len(crnn.search(matcher, folder, "ant", top=2, left_out=left_out)) == 2 and len(left_out) == 2
     with pytest.raises(DataError, match=r"gone\.png"):
-        crnn.search(matcher, folder, "one")
+        crnn.search(matcher, folder, "ant")
 
 
 def test_what_cannot_be_searched(matcher: Predictor, tiny: Tiny, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no folder"):
-        search(matcher, tmp_path / "gone", "one")
+        search(matcher, tmp_path / "gone", "ant")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no file to look at"):
-        search(matcher, tmp_path / "empty", "one")
+        search(matcher, tmp_path / "empty", "ant")
     (tmp_path / "empty" / "a.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"none has a region.*a\.png"):
-        search(matcher, tmp_path / "empty", "one")
+        search(matcher, tmp_path / "empty", "ant")
     with pytest.raises(SettingsError, match="none of the words"):
         search(matcher, folder, "ein Hund")
     with pytest.raises(SettingsError, match="task 'caption'"):
-        search(Predictor(tiny("cascade", "caption", "picture"), precision="float32"), folder, "one")
+        search(Predictor(tiny("cascade", "caption", "picture"), precision="float32"), folder, "ant")
     with pytest.raises(DataError, match="cannot be written"):
         (tmp_path / "file").write_text("")
-        search(matcher, folder, "one", index=tmp_path / "file" / "index")
+        search(matcher, folder, "ant", index=tmp_path / "file" / "index")
 
 
 def test_pictures_of_all_kinds(matcher: Predictor, tmp_path: Path) -> None:
@@ -129,27 +129,27 @@ def test_pictures_of_all_kinds(matcher: Predictor, tmp_path: Path) -> None:
     Image.fromarray(np.arange(800, dtype=np.uint16).reshape(20, 40) * 80).save(tmp_path / "deep.png")
     Image.new("L", (1, 1)).save(tmp_path / "dot.png")
     Image.new("RGBA", (3000, 5)).save(tmp_path / "long.png")
-    found, index, _ = search(matcher, tmp_path, "one two")
+    found, index, _ = search(matcher, tmp_path, "ant elk")
     assert len(found) == 4 and not index.left_out and all(np.isfinite(f.score) for f in found)
 
 
 def test_the_command(tiny: Tiny, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = str(tmp_path / "b.safetensors")
     tiny("cascade", "match", "picture").save(bundle)
-    code, out, err = ran(["predict", bundle, str(folder), "--find", "first one, wolf", "--top", "2"], capsys)
+    code, out, err = ran(["predict", bundle, str(folder), "--find", "first ant, wolf", "--top", "2"], capsys)
     assert code == 0 and "7 files, of which 7" in err and "passed over as such: wolf" in err
     rows = [line.split("\t") for line in out.splitlines()]
     assert len(rows) == 2 and Path(rows[0][0]).is_file() and float(rows[0][1]) >= float(rows[1][1])
-    code, out, err = ran(["predict", bundle, str(folder), "--find", "first one", "--json"], capsys)
+    code, out, err = ran(["predict", bundle, str(folder), "--find", "first ant", "--json"], capsys)
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and len(lines) == 7 and "of which 0" in err
-    assert " ".join(part["words"] for part in lines[0]["matched"]) == "first one"
+    assert " ".join(part["words"] for part in lines[0]["matched"]) == "first ant"
     page = tmp_path / "found.html"
     (folder / "broken.png").write_bytes(b"")
-    code, out, err = ran(["predict", bundle, str(folder), "--find", "<i> one", "--csv", "--explain", str(page)], capsys)
+    code, out, err = ran(["predict", bundle, str(folder), "--find", "<i> ant", "--csv", "--explain", str(page)], capsys)
     assert code == 1 and "broken.png" in err and len(out.splitlines()[0].split(",")) == 2
     shown = page.read_text(encoding="utf-8")
-    assert shown.count("<svg role") == 7 and "<i> one" not in shown
+    assert shown.count("<svg role") == 7 and "<i> ant" not in shown
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,19 @@ def test_a_fit_is_the_sum_of_each_words_best_region() -> None:
             assert float(fits[k, m]) == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_soft_maximum_comes_near_the_hard_one_and_reaches_all_regions() -> None:
+    regions, words = torch.randn(2, 5, SIZE, requires_grad=True), torch.randn(3, 4, SIZE)
+    lengths = torch.tensor([5, 3])
+    hard = fit_of(regions, words, lengths)
+    torch.testing.assert_close(fit_of(regions, words, lengths, soft=1e-3), hard, rtol=1e-2, atol=1e-2)
+    expected = torch.logsumexp(words[2] @ regions[1, :3].T / 0.7, 1).sum() * 0.7
+    soft = fit_of(regions, words, lengths, soft=0.7)
+    torch.testing.assert_close(soft[1, 2], expected)
+    soft.sum().backward()
+    reached = regions.grad.abs().amax(2) > 0  # type: ignore[union-attr]
+    assert reached[0].all() and reached[1].tolist() == [True] * 3 + [False] * 2
+
+
 def test_padding_changes_no_fit() -> None:
     regions, words = torch.randn(2, 5, SIZE), torch.randn(2, 6, SIZE)
     lengths, counts = torch.tensor([3, 0]), torch.tensor([4, 2])

@@ -330,3 +330,4 @@ def test_boxes_in_a_notebook() -> None:
     figures = match.task.score(list(zip(y, answers, strict=True)))
     assert figures["region_hit"] > 0.95 and figures["phrase_hit"] > 0.8
     assert np.isfinite(match.explain(x[0], of="red").steps).all()
+    assert match(x[0]).vectors.regions.shape == (1, 128), "of a picture without boxes there is the whole"

@@ -46,13 +46,20 @@ class SentenceReader(nn.Module):
 
 
 def fit_of(
-    regions: Tensor, words: Tensor, region_lengths: Tensor | None = None, word_lengths: Tensor | None = None
+    regions: Tensor,
+    words: Tensor,
+    region_lengths: Tensor | None = None,
+    word_lengths: Tensor | None = None,
+    *,
+    soft: float = 0.0,
 ) -> Tensor:
     """How well each sentence fits each picture: the sum over its words of the largest product with a region (equation
     8).
 
     ``regions`` ``(pictures, regions, size)`` and ``words`` ``(sentences, words, size)`` give ``(pictures, sentences)``.
-    A picture without a region, or a sentence without a word, fits with 0. Raises ``ShapeError``.
+    A picture without a region, or a sentence without a word, fits with 0. ``soft`` makes the largest product a soft
+    one, ``soft * log(sum(exp(product / soft)))``, so that a gradient reaches all regions: the hard one leaves out a
+    word that fits no region yet. Raises ``ShapeError``.
     """
     check_axes("regions", regions, ("pictures", "regions", "channels"))
     check_axes("words", words, ("sentences", "words", "channels"), regions.shape[2])
@@ -67,7 +74,8 @@ def fit_of(
         outside = ~mask(region_lengths, regions.shape[1])[:, None]
         products = products.masked_fill(outside, torch.finfo(products.dtype).min)
     # the gradient of max goes to one place; that of amax is spread over all that are alike, and takes far longer
-    best = products.max(2).values.view(len(regions), *words.shape[:2])
+    largest = soft * torch.logsumexp(products / soft, 2) if soft else products.max(2).values
+    best = largest.view(len(regions), *words.shape[:2])
     inside = torch.ones_like(best, dtype=torch.bool)
     if word_lengths is not None:
         inside = inside & mask(word_lengths, words.shape[1])

@@ -47,7 +47,9 @@ def match_html(shown: Sequence[Shown], picture: str = "", boxes: Sequence[Rectan
         between = " " if each.kind == "sentence" else "<br>"
         label = "" if each.kind == "sentence" else f"<small>said:</small> {escape(each.whole)}<br>"
         rows.append(f'<div style="{ROW}">{frames}<p dir="auto" style="{WORDS}">{label}{between.join(pieces)}</p></div>')
-    return f'<div class="answer">{"" if found is not None and rows else picture}{"".join(rows)}</div>'
+    # a picture that says more than itself, such as which moments counted, is shown beside the frames
+    alone = found is None or not rows or "<p" in picture
+    return f'<div class="answer">{picture if alone else ""}{"".join(rows)}</div>'
 
 
 def _framed(source: str, each: Shown, boxes: Sequence[Rectangle], name: str, *, first: bool) -> str:

@@ -41,6 +41,7 @@ class Match(Answers):
     best = ("recall", max)
     figures = ("recall", "r1", "r10", "annotation_r10")
     compares = True
+    explains = False  # the region of each word does it
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
@@ -61,6 +62,8 @@ class Match(Answers):
         """How much better than any other the own picture or sentence shall fit."""
         negatives: Literal["all", "hardest"] = "all"
         """Which others of the batch are learned from: all, or the one that fits best (Faghri et al. 2018)."""
+        soft: Strength = 0.0
+        """Temperature of a soft maximum over regions, in training; 0 takes the region that fits best alone."""
         drawn: Whole = 0
         """Sentences of a sample that a step of training learns from, drawn at random; 0 takes all."""
         stay: Strength = 1.0
@@ -180,7 +183,7 @@ class Match(Answers):
         if s.drawn and net.training:
             told = told.drawn(s.drawn)
         looked = net(batch.inputs, told)
-        fits = self._fits(looked, told.lengths)
+        fits = self._fits(looked, told.lengths, soft=s.soft if net.training else 0.0)
         loss = ranking_loss(fits, told.of, margin=s.margin, alike=alike(told, len(fits)), hardest=s.negatives != "all")
         decoder = net.head.decoder
         if decoder is None:
@@ -194,10 +197,10 @@ class Match(Answers):
             count += int((goals != IGNORED).sum())
         return loss + s.phrases * total / count
 
-    def _fits(self, looked: Looked, lengths: Tensor) -> Tensor:
+    def _fits(self, looked: Looked, lengths: Tensor, *, soft: float = 0.0) -> Tensor:
         """How well each sentence fits each sample."""
         first, regions = int(not self.settings.whole), looked.regions
-        return fit_of(regions.x[:, first:], looked.words, regions.lengths - first, lengths)
+        return fit_of(regions.x[:, first:], looked.words, regions.lengths - first, lengths, soft=soft)
 
     def _chosen(self, looked: Looked, told: Told) -> np.ndarray:
         """The region of each word ``(sentences, steps)``; the whole where there is no other."""
