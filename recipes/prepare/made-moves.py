@@ -2,10 +2,10 @@
 
     python recipes/prepare/made-moves.py moves
 
-"A red circle moves left slowly and a blue square moves up fast." The first shape named is the one that begins further
-to the left. Of the twelve combinations of shape and direction three are never shown in ``seen.jsonl`` (train, valid,
-test), and nothing else in ``unseen.jsonl`` (valid, test). Written are films of 10 frames of 40 x 40 pixels as .gif, and
-tables of video, caption, split.
+"A red circle moves left slowly and a blue square moves up right fast." The first shape named is the one that begins
+further to the left. Of the 32 combinations of shape and direction eight are never shown in ``seen.jsonl`` (train,
+valid, test), and nothing else in ``unseen.jsonl`` (valid, test). Written are films of 10 frames of 40 x 40 pixels as
+.gif, and tables of video, caption, split.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ COLOURS = {
     "yellow": (235, 205, 40),
     "white": (245, 245, 245),
 }
-SHAPES = ("circle", "square", "triangle")
-WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+SHAPES = ("circle", "square", "triangle", "cross")
+WAYS = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
+WAYS |= {f"{v} {h}": (WAYS[h][0] * 0.5**0.5, WAYS[v][1] * 0.5**0.5) for v in ("up", "down") for h in ("left", "right")}
 SPEEDS = {"slowly": 0.8, "fast": 2.0}  # pixels a frame
-HELD_OUT = {("circle", "left"), ("square", "up"), ("triangle", "down")}
+HELD_OUT = {("circle", "left"), ("circle", "down right"), ("square", "up"), ("square", "down left")}
+HELD_OUT |= {("triangle", "down"), ("triangle", "up right"), ("cross", "right"), ("cross", "up left")}
 COUNTS = {"train": 4000, "valid": 300, "test": 600}
 UNSEEN = {"valid": 300, "test": 600}
 RADIUS = 4.5
@@ -59,8 +61,8 @@ def draw(found: list[Thing], rng: np.random.Generator) -> list[Image.Image]:
         dx, dy = WAYS[way]
         # of two shapes the first begins in the left half, the second in the right one
         low, high = (0.0, SIDE) if len(found) == 1 else (i * SIDE / 2, (i + 1) * SIDE / 2)
-        x = rng.uniform(max(low, RADIUS + reach * (dx < 0)), min(high, SIDE - RADIUS - reach * (dx > 0)) + 1e-6)
-        y = rng.uniform(RADIUS + reach * (dy < 0), SIDE - RADIUS - reach * (dy > 0))
+        x = rng.uniform(max(low, RADIUS - reach * min(dx, 0)), min(high, SIDE - RADIUS - reach * max(dx, 0)) + 1e-6)
+        y = rng.uniform(RADIUS - reach * min(dy, 0), SIDE - RADIUS - reach * max(dy, 0))
         starts.append((x, y))
     frames = []
     for step in range(FRAMES):
@@ -73,6 +75,10 @@ def draw(found: list[Thing], rng: np.random.Generator) -> list[Image.Image]:
                 pen.ellipse(box, fill=shade)
             elif shape == "square":
                 pen.rectangle(box, fill=shade)
+            elif shape == "cross":
+                third = (box[2] - box[0]) / 3
+                pen.rectangle([box[0] + third, box[1], box[2] - third, box[3]], fill=shade)
+                pen.rectangle([box[0], box[1] + third, box[2], box[3] - third], fill=shade)
             else:
                 pen.polygon([(box[0], box[3]), (box[2], box[3]), ((box[0] + box[2]) / 2, box[1])], fill=shade)
         frames.append(picture.resize((SIDE, SIDE), Image.Resampling.BOX))
