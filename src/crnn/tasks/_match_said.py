@@ -25,6 +25,7 @@ def phrases(head: MatchHead, looked: Looked, vocabulary: Vocabulary, *, longest:
     every = [row[0] for row in found]
     texts = sorted({s.words for s in every if s.words})
     number = {words: i for i, words in enumerate(texts)}
+    spoken = {words for words in texts if any(map(str.isalnum, vocabulary.decode(words)))}  # more than a full stop
     words, lengths = padded(texts or [(UNKNOWN,)], regions.device)
     read = head.reader(words, lengths).float()
     kept: list[list[Said]] = []
@@ -32,7 +33,7 @@ def phrases(head: MatchHead, looked: Looked, vocabulary: Vocabulary, *, longest:
     for i, count in enumerate(counts.tolist()):
         whole, *said = every[start : start + count]
         start += count
-        own = sorted({number[s.words] for s in said if s.words})
+        own = sorted({number[s.words] for s in said if s.words in spoken})
         # the mean over its words, so that long ones are not the best
         fits = torch.einsum("ptc,rc->pr", read[own], regions[i, 1:count]) / lengths[own, None]
         best, region = (t.tolist() for t in fits.max(1)) if own else ([], [])
