@@ -201,3 +201,7 @@ def test_pages_are_tested_against_page_files(told, letter, tmp_path, capsys):
     assert 0 < result["baselines"]["true lines, read"]["cer"] < 1
     assert "rows of ink" in result["baselines"]
     assert "Lines found" in capsys.readouterr().out
+    assert run("test", "finder", LETTER.parent, "--reader", "none", "--json", tmp_path / "found.json") == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert {name for row in (found["metrics"], *found["baselines"].values()) for name in row if "cer" in name} == set()
+    assert list(found["baselines"]) == ["rows of ink"]

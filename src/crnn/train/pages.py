@@ -55,7 +55,8 @@ def evaluate_pages(
             continue
         finally:
             progress()
-        known = reader.found(sample.id, grey, [sample.y] if sample.y else [])
+        unread = [replace(line, text=None) for line in sample.y]
+        known = reader.found(sample.id, grey, [unread] if unread else [])
         counts[""].add(sample.y, found.lines)
         counts["true lines, read"].add(sample.y, known.lines)
         counts["rows of ink"].add(sample.y, rows_of_ink(grey))
@@ -66,12 +67,15 @@ def evaluate_pages(
         given = f"none of {len(samples)} pages can be tested ({left_out[0] if left_out else 'there are none'})"
         raise DataError(given, expected="PAGE files with their pictures", do="See docs/page.md.")
     figures = {name: one.figures() for name, one in counts.items()}
-    baselines = {name: _without_intervals(some) for name, some in figures.items() if name}
-    for some in figures.values() if not reader.readers else [baselines["rows of ink"]]:
-        for name in [name for name in some if name.startswith("cer")]:
-            del some[name]  # nobody read them
-    for name in ("line_recall", "line_precision", "line_f1"):
-        baselines["true lines, read"].pop(name)
+    unasked = {"": (), "true lines, read": ("line",), "rows of ink": ("cer",)}
+    for name, some in figures.items():
+        strange = (
+            *unasked[name],
+            *(() if reader.readers else ("cer",)),
+        )  # of lines that are given, or that nobody read
+        for key in [key for key in some if key.startswith(strange)]:
+            del some[key]
+    baselines = {name: _without_intervals(some) for name, some in figures.items() if name and some}
     rows.sort(key=lambda one: -one["badness"])
     return TestedPages(Report(figures[""], tuple(rows), baselines), tuple(seen), tuple(pages), tuple(left_out))
 
