@@ -42,7 +42,8 @@ def test_show_any_model_without_further_words(name: str, width: int) -> None:
     text = printed(show, name, steps=40, width=width)
     assert max(map(len, text.splitlines())) <= width
     assert text.startswith(f"{name}\n") and "mult-adds" in text
-    last = "encoder.last" if getattr(MODELS[name], "answers", False) else "head.linear"
+    own = "encoder.pyramid" if name == "pyramid" else "encoder.last"
+    last = own if getattr(MODELS[name], "answers", False) else "head.linear"
     assert (last in text) == (width > 100)
 
 
@@ -127,3 +128,9 @@ def test_both_are_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     app(["show", "crnn_vgg", *options])
     assert "LSTM 4 →" in capsys.readouterr().out
     assert (tmp_path / "a.svg").is_file()
+
+
+def test_a_scene_is_one_picture() -> None:
+    """A thousand of its frames would take minutes."""
+    text = printed(show, "rcnn_pinheiro")
+    assert "1×" in text and "1000×" not in text

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TABLES = ("encoder", "input")
 OUTPUTS, MOST_OUTPUTS = 80, 100_000
+STEPS = 1000  # of a typical input: columns of a line
 ROOM_FOR_NAMES = 110  # columns of a screen
 Screen = Annotated[Console | None, Parameter(parse=False)]
 
@@ -74,7 +75,9 @@ def show(
     kind: Annotated[str | None, Parameter(help="Kind of input. [default: the first that it reads]")] = None,
     height: Annotated[int | None, Parameter(help="Height of the input. [default: what the model was made for]")] = None,
     outputs: Annotated[int, Parameter(help="Outputs of the head: letters and the blank, or classes.")] = OUTPUTS,
-    steps: Annotated[int, Parameter(help="Time steps of a typical input: columns of a line.")] = 1000,
+    steps: Annotated[
+        int, Parameter(help="Time steps of a typical input: columns of a line. [default: 1000, of a scene 1]")
+    ] = 0,
     svg: Annotated[Path | None, Parameter(help="Write a drawing of the network.")] = None,
     settings: Settings = None,
     console: Screen = None,
@@ -96,7 +99,8 @@ def show(
     else:
         bundle = _trained(name, fixed=task is kind is height is None and outputs == OUTPUTS and not settings)
         facts = _card(bundle)
-    description = describe(bundle, bundle.kind.spec, steps)
+    still = getattr(bundle.kind.spec, "kind", "") == "scene"  # whose steps are frames, each a whole picture
+    description = describe(bundle, bundle.kind.spec, steps or (1 if still else STEPS))
     console.print(name, style="bold", markup=False, highlight=False)
     console.print(_facts(facts))
     console.print(_layers(description, console.width))
