@@ -67,6 +67,22 @@ def test_an_exported_file_answers_as_its_bundle(
         assert here == approximately(there)
 
 
+@pytest.mark.parametrize(
+    ("model", "kind", "settings"),
+    [
+        ("parallel", "series", {"fusion": "gated"}),
+        ("convlstm", "film", {"cell": "trajectory"}),
+        ("cascade", "series", {"cell": "gru", "bidirectional": False}),
+        ("lrcn", "film", {"cell": "rnn"}),
+    ],
+)
+def test_other_cells_and_fusions_are_said_too(
+    model: str, kind: str, settings: dict[str, Any], tiny: Tiny, tmp_path: Path
+) -> None:
+    done = export(awake(tiny(model, "classify", kind, **settings)), tmp_path / "x.onnx")
+    assert done.difference <= MOST / 5
+
+
 def approximately(value: Any) -> Any:
     """What equals ``value`` but for the last digits of its numbers."""
     if isinstance(value, float):

@@ -138,7 +138,8 @@ class GatedFusion(Fusion):
         self.gate = nn.Linear(sum(widths), self.outputs * (len(widths) - 1))
 
     def fuse(self, branches: list[Tensor]) -> Tensor:
-        scores = self.gate(torch.cat(branches, dim=-1)).unflatten(-1, (len(branches) - 1, self.outputs))
+        scores = self.gate(torch.cat(branches, dim=-1))
+        scores = scores.view(*scores.shape[:-1], len(branches) - 1, self.outputs)
         gates = torch.cat([scores, torch.zeros_like(scores[..., :1, :])], dim=-2).softmax(dim=-2)
         return (gates * torch.stack(branches, dim=-2)).sum(dim=-2)
 

@@ -79,7 +79,8 @@ def external(make: Callable[[], nn.Module], *, channels: int = 3) -> type[nn.Mod
         def forward(self, seq: Seq, state: Any = None) -> Features:
             x, lengths = seq
             if not self.still:
-                y = self._look(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+                y = self._look(x.flatten(0, 1))
+                y = y.reshape(*x.shape[:2], *y.shape[1:])
                 return Features((Seq(zero_padding(y, lengths, axis=1), lengths),))
             if bool((lengths != x.shape[1]).any()):
                 raise ShapeError(
