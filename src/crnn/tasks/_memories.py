@@ -18,9 +18,9 @@ SWEEPS = 20
 
 
 def recalled(memories: np.ndarray, pictures: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:
-    """What two memories of ``memories`` ``(count, height, width, channels)`` make of ``pictures`` of their shape,
-    values from 0 to 1: by name, a picture for each. The older one knows black and white alone: what is lighter than the middle
-    of a picture's values is on."""
+    """What two memories of ``memories`` ``(count, height, width, channels)`` make of ``pictures`` of their shape: by
+    name, a picture for each, values from 0 to 1. The older one knows black and white alone: what is lighter than the
+    middle of a picture's values is on."""
     shape = memories.shape[1:]
     known = torch.from_numpy(memories.reshape(len(memories), -1).astype(np.float32))
     seen = torch.from_numpy(np.stack([p.reshape(-1) for p in pictures]).astype(np.float32))
