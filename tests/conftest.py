@@ -274,7 +274,7 @@ MADE: Mapping[str, Callable[[Path, str], None]] = {
 ASKED: Mapping[str, Mapping[str, Any]] = {
     "forecast": {"targets": ["power"], "window": 32, "horizon": 1, "relative": "none", "highway": 3},
     "restore": {"spoiling": "noise"},
-    "match": {"dropout": 0.0, "margin": 5.0, "soft": 1.0, "phrases": 0.2},
+    "match": {"dropout": 0.0, "margin": 5.0, "soft": 1.0},
 }
 """Task to settings that say what is asked of its made set, where they must."""
 COMBINATIONS = list(combinations())
