@@ -210,7 +210,7 @@ def _measured(trace: np.ndarray, up: np.ndarray, down: np.ndarray) -> _Piece | N
     half = (bottom - top) / 2
     high = np.where(top > 0, up[np.maximum(top - 1, 0), x], 0)
     low = np.where(bottom < len(down), down[np.minimum(bottom, len(down) - 1), x], 0)
-    if len(x) < 2 or (high > 0).mean() < 0.5:
+    if len(x) < 5 or (high > 0).mean() < 0.5:
         return None
     above, below = (_middle(part + half) / LABELLED for part in (high, low))
     return _Piece(x, (top + bottom) / 2, above, below) if above + below >= LEAST else None
