@@ -7,8 +7,8 @@ Shapes stand in the cells of a grid of 3 x 3 and are named row by row, each with
 is left of a blue square, which is above a green star." Some combinations are never shown in ``seen.jsonl`` (train,
 valid, test): eight of the 48 of colour and shape, of which there is at least one in each scene of ``unseen.jsonl``; and
 a tenth of all pairs of the other 40 things in one scene, of which there is at least one in each scene of
-``pairs.jsonl`` (both valid, test). Written are pictures of 64 x 64 and tables of image, caption, boxes, phrases, split: the box of each
-shape in pixels, and which words speak of it.
+``pairs.jsonl`` (both valid, test). Written are pictures of 64 x 64 and tables of image, caption, boxes, phrases, split:
+the box of each shape in pixels, and which words speak of it.
 """
 
 from __future__ import annotations
