@@ -56,9 +56,10 @@ def test_scores_are_those_of_all_regions_and_words(matcher: Predictor, folder: P
         regions = matcher(path).vectors.regions
         fits[path] = float((words @ regions.T).max(1).mean())
     best = sorted(fits, key=lambda path: -fits[path])[:3]
-    assert [f.path for f in found] == best
+    # the index holds vectors in half precision, so two that fit almost alike may change places
     assert [f.score for f in found] == pytest.approx([fits[path] for path in best], abs=1e-2)
-    own = matcher(best[0]).vectors
+    assert [f.score for f in found] == pytest.approx([fits[f.path] for f in found], abs=1e-2)
+    own = matcher(found[0].path).vectors
     chosen = assign((words @ own.regions.T)[None], matcher.task.settings.stay)[0]
     assert " ".join(words for words, _ in found[0].places) == " ".join(texts)
     assert len(found[0].places) == 1 + int((np.diff(chosen) != 0).sum())

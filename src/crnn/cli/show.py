@@ -76,8 +76,8 @@ def show(
     height: Annotated[int | None, Parameter(help="Height of the input. [default: what the model was made for]")] = None,
     outputs: Annotated[int, Parameter(help="Outputs of the head: letters and the blank, or classes.")] = OUTPUTS,
     steps: Annotated[
-        int, Parameter(help="Time steps of a typical input: columns of a line. [default: 1000, of a scene 1]")
-    ] = 0,
+        int | None, Parameter(help="Time steps of a typical input: columns of a line. [default: 1000, of a scene 1]")
+    ] = None,
     svg: Annotated[Path | None, Parameter(help="Write a drawing of the network.")] = None,
     settings: Settings = None,
     console: Screen = None,
@@ -100,7 +100,7 @@ def show(
         bundle = _trained(name, fixed=task is kind is height is None and outputs == OUTPUTS and not settings)
         facts = _card(bundle)
     still = getattr(bundle.kind.spec, "kind", "") == "scene"  # whose steps are frames, each a whole picture
-    description = describe(bundle, bundle.kind.spec, steps or (1 if still else STEPS))
+    description = describe(bundle, bundle.kind.spec, (1 if still else STEPS) if steps is None else steps)
     console.print(name, style="bold", markup=False, highlight=False)
     console.print(_facts(facts))
     console.print(_layers(description, console.width))

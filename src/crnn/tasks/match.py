@@ -198,8 +198,9 @@ class Match(Answers):
         return loss + s.phrases * total / count
 
     def _fits(self, looked: Looked, lengths: Tensor, *, soft: float = 0.0) -> Tensor:
-        """How well each sentence fits each sample."""
-        first, regions = int(not self.settings.whole), looked.regions
+        """How well each sentence fits each sample; the whole counts where there is no other region."""
+        regions = looked.regions
+        first = int(not self.settings.whole and regions.x.shape[1] > 1)
         return fit_of(regions.x[:, first:], looked.words, regions.lengths - first, lengths, soft=soft)
 
     def _chosen(self, looked: Looked, told: Told) -> np.ndarray:

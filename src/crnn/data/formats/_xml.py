@@ -77,12 +77,18 @@ def read_pages(
             yield Sample(f"{name_in(root, file)}#{line_id}", region, text, file.stem, split_of(root, file))
 
 
-def parse(path: Path) -> Any:
-    """The XML tree of ``path``. Raises ``DataError`` for broken XML and for XML that defines entities."""
+def library() -> Any:
+    """``lxml.etree``. Raises ``MissingExtra`` where lxml is not installed."""
     try:
         from lxml import etree
     except ImportError as error:
         raise MissingExtra("lxml", "ocr") from error
+    return etree
+
+
+def parse(path: Path) -> Any:
+    """The XML tree of ``path``. Raises ``DataError`` for broken XML and for XML that defines entities."""
+    etree = library()
     data = read_bytes(path)
     if b"<!ENTITY" in data.replace(b"\0", b""):
         raise _entities(path)

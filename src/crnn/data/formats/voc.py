@@ -25,8 +25,8 @@ from crnn.data.formats._files import (
     walk,
 )
 from crnn.data.formats._frames_before import FramesBefore
-from crnn.data.formats._xml import children, clean, first, has_root, local, parse, save
-from crnn.errors import CrnnError, DataError, MissingExtra
+from crnn.data.formats._xml import children, clean, first, has_root, library, local, parse, save
+from crnn.errors import CrnnError, DataError
 from crnn.types import Box, Boxes, Sample
 
 WANTED = "Pascal VOC annotations (an XML file for each picture)"
@@ -74,10 +74,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
 
 def write(picture: str, boxes: Boxes, target: Path) -> None:
     """Write the boxes of the picture of that name to ``target``. Raises ``DataError`` where it cannot be written."""
-    try:
-        from lxml import etree
-    except ImportError as error:
-        raise MissingExtra("lxml", "ocr") from error
+    etree = library()
 
     def child(parent: Any, name: str, text: object = None) -> Any:
         element = etree.SubElement(parent, name)
