@@ -64,7 +64,7 @@ def recurrences() -> Iterator[list[Recurrence]]:
 
 def wanted() -> bool:
     """Whether somebody listens."""
-    return _seen.get() is not None
+    return not torch.compiler.is_compiling() and _seen.get() is not None  # compilers cannot follow a context
 
 
 def steps(cell: Cell | Wrapped, zx: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:

@@ -33,7 +33,7 @@ class Caption(Answers):
     name = "caption"
     answer = "sentences"
     kinds = ("picture", "film", "sentence", "series", "sound")
-    best = ("cider", max)  # ROUGE-L and BLEU like a sentence that suits every picture
+    best = ("rouge", max)
     figures = ("exact", "bleu4", "rouge", "cider")
 
     @dataclass(frozen=True, slots=True, kw_only=True)

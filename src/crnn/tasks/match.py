@@ -62,8 +62,8 @@ class Match(Answers):
         """How much better than any other the own picture or sentence shall fit."""
         negatives: Literal["all", "hardest"] = "all"
         """Which others of the batch are learned from: all, or the one that fits best (Faghri et al. 2018)."""
-        soft: Strength = 0.0
-        """Temperature of a soft maximum over regions, in training; 0 takes the region that fits best alone."""
+        soft: Strength = 1.0
+        """Temperature of a soft maximum over regions in the loss; 0 takes the region that fits best alone."""
         drawn: Whole = 0
         """Sentences of a sample that a step of training learns from, drawn at random; 0 takes all."""
         stay: Strength = 1.0
@@ -183,7 +183,7 @@ class Match(Answers):
         if s.drawn and net.training:
             told = told.drawn(s.drawn)
         looked = net(batch.inputs, told)
-        fits = self._fits(looked, told.lengths, soft=s.soft if net.training else 0.0)
+        fits = self._fits(looked, told.lengths, soft=s.soft)
         loss = ranking_loss(fits, told.of, margin=s.margin, alike=alike(told, len(fits)), hardest=s.negatives != "all")
         decoder = net.head.decoder
         if decoder is None:
