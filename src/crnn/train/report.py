@@ -28,6 +28,7 @@ LONG = 12  # letters of a label from which confusions stand in one column
 MOST_SHOWN = 60  # letters of a confused label
 NO_FIGURE = "\N{EN DASH}"
 LOW, HIGH = "_low", "_high"
+SHEET = Path(__file__).parent.parent / "deploy" / "serving" / "page"  # the folder of the sheet that all pages share
 MOST_SEARCHED = 2000  # letters of one value of a row that the filter looks at
 
 
@@ -150,8 +151,9 @@ def write_html(
     """
     rows = sorted(report.rows, key=lambda row: row.get("badness", 0.0), reverse=True)
     explained = report.details.get("figures", {})
+    folders = [Path(__file__).parent, SHEET]
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["sha256"] = lambda text: b64encode(sha256(text.encode()).digest()).decode()
     page = environment.get_template("report.html").render(
