@@ -92,6 +92,9 @@ class TrainSettings:
     """Steps over which the learning rate rises from zero, at most a fifth of all."""
     weight_decay: Strength = 1e-3
     """Decoupled weight decay (AdamW) of all matrices and filters."""
+    averaging: Share = 0.0
+    """Decay of the running mean of the weights that is tested and kept in their place: 0.999 is a mean over about a
+    thousand steps; 0 keeps the weights themselves."""
     clip: Strength = 5.0
     """Longest gradient (Euclidean norm); longer ones are shortened to it."""
     patience: Count = 15

@@ -17,6 +17,7 @@ from rich.progress import Progress as Bar
 
 from crnn.errors import CrnnError, TrainingError
 from crnn.files import write_aside
+from crnn.train.averaging import averaged
 from crnn.types import Prediction, Sample
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class KeepBest(Callback):
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         if not self.truth:
             self.seconds = time.perf_counter() - self._start
-            self._write(module.bundle, trainer.current_epoch)
+            with averaged(trainer, module):
+                self._write(module.bundle, trainer.current_epoch)
 
     def _write(self, bundle: Bundle, epoch: int) -> None:
         self.best_epoch = epoch

@@ -28,6 +28,7 @@ from crnn.errors import SettingsError, TrainingError
 from crnn.files import write_aside
 from crnn.precision import resolve
 from crnn.registry import suggest
+from crnn.train.averaging import Averaging
 from crnn.train.callbacks import KeepBest, Progress, Watchdog
 from crnn.train.prepare import Part, Prepared, prepare
 from crnn.types import Prediction, Sample, in_source
@@ -159,7 +160,7 @@ class _Loop:
                 max_epochs=s.epochs,
                 precision="bf16-mixed" if precision == "bfloat16" else "32-true",
                 gradient_clip_val=s.clip,
-                callbacks=[keep, watch, progress, state],
+                callbacks=[keep, watch, progress, *([Averaging(s.averaging)] if s.averaging else []), state],
                 logger=self._logger(),
                 check_val_every_n_epoch=min(s.validate_every, s.epochs),
                 num_sanity_val_steps=0,
