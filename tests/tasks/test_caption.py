@@ -299,3 +299,10 @@ def test_sentences_in_a_notebook() -> None:
     assert np.isfinite(why.steps).all()
     with pytest.raises(SettingsError, match="words that are not known"):
         say.explain(x[0], of="a green horse")
+
+
+@pytest.mark.parametrize("name", ["rouge", "cider", "bleu4", "exact"])
+def test_the_figure_that_chooses_is_the_settings(name: Any) -> None:
+    task = Caption.learn(Caption.Settings(choose=name, least=1), [Sample("a", "", "a dog"), Sample("b", "", "a cat")])
+    figures = task.score([("a dog", Prediction("a", "a dog", 1.0)), ("a cat", Prediction("b", "a dog", 1.0))])
+    assert task.best == (name, max) and name in figures

@@ -33,7 +33,6 @@ class Caption(Answers):
     name = "caption"
     answer = "sentences"
     kinds = ("picture", "film", "sentence", "series", "sound")
-    best = ("rouge", max)
     figures = ("exact", "bleu4", "rouge", "cider")
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +74,9 @@ class Caption(Answers):
         """Sentences that are kept in the search for the best; 1 takes the likeliest word each time."""
         normalise: Share = 1.0
         """Power of a sentence's length by which its log-probability is divided where sentences are compared."""
+        choose: Literal["rouge", "cider", "bleu4", "exact"] = "rouge"
+        """Which figure of the validation part chooses the bundle. CIDEr counts rare words most, so that it prefers
+        sentences that say something of their source; it says nothing where all sentences are alike."""
         temperature: Strength = 0.0
         """Above 0, sentences are drawn at random, the bolder the higher."""
         seed: Whole = 0
@@ -82,6 +84,11 @@ class Caption(Answers):
 
     def __init__(self, settings: Settings, vocabulary: Vocabulary, known: Known = NOTHING, *, top: int = 1) -> None:
         self.settings, self.vocabulary, self.known, self.top = settings, vocabulary, known, top
+
+    @property
+    def best(self) -> tuple[str, Any]:  # type: ignore[override]
+        """The figure that chooses the bundle, and which way is better."""
+        return self.settings.choose, max
 
     # what is learned, and kept in the bundle
 
