@@ -265,17 +265,12 @@ def _is_there(name: str) -> bool:
         return False
 
 
-def _short(number: str) -> float:
-    """Four digits behind the point, or four in all of what is small."""
-    value = float(number)
-    return round(value, 4) if abs(value) >= 0.1 else float(f"{value:.4g}")
-
-
 def _line(task: Any, answer: Any, kind: str, top: int) -> str:
     """An answer as it is printed: JSON, CSV or for people."""
     if kind == "json":
-        short = _json.loads(_json.dumps(task.plain(answer, top=top)), parse_float=_short)
-        return _json.dumps(short, ensure_ascii=False) + "\n"
+        from crnn.deploy.answering import plain
+
+        return _json.dumps(plain(task, answer, top=top), ensure_ascii=False) + "\n"
     if kind == "csv":
         import csv
         import io

@@ -3,6 +3,7 @@ network."""
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,20 @@ from crnn.types import Prediction, Region, Sample, in_source
 Source = Path | Region | np.ndarray | Any
 """What can be read: a path, a part of a page, an array, a picture of Pillow's, or several by name."""
 Answer = Prediction | CrnnError
+
+
+def plain(task: Any, answer: Prediction, *, top: int = 1) -> dict[str, Any]:
+    """An answer as it is given out: plain values of JSON, numbers with four digits behind the point, ``None`` for what
+    is no number."""
+    text = json.dumps(task.plain(answer, top=top))
+    values: dict[str, Any] = json.loads(text, parse_float=_short, parse_constant=lambda _: None)
+    return values
+
+
+def _short(number: str) -> float:
+    """Four digits behind the point, or four in all of what is small."""
+    value = float(number)
+    return round(value, 4) if abs(value) >= 0.1 else float(f"{value:.4g}")
 
 
 class Answering:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -12,6 +12,15 @@ from crnn.data.inputs._shown import picture_html
 from crnn.errors import CrnnError, SettingsError
 from crnn.findings import Look
 from crnn.types import InputSpec, Sample
+
+
+class Extent(NamedTuple):
+    """How large a source is, as its header says."""
+
+    pixels: int = 0
+    """Of a picture, of a frame of a film, or of all frames in a file of arrays."""
+    seconds: float = 0.0
+    """Of a sound or film."""
 
 
 class Kind:
@@ -55,6 +64,10 @@ class Kind:
     def steps(self, source: Any) -> int:
         """Input steps that ``source`` will have, read with as little work as can be. Raises ``DataError``."""
         raise NotImplementedError
+
+    def extent(self, source: Any) -> Extent:
+        """How large ``source`` is, before anything of it is decoded. Raises ``DataError``."""
+        return Extent()
 
     def decode(self, source: Any) -> np.ndarray:
         """``source`` as an array. Raises ``DataError``."""

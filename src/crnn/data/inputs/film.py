@@ -17,7 +17,7 @@ from PIL import Image
 
 from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._film_files import SUFFIXES, Header, Source, header_of, read_frames
-from crnn.data.inputs._kind import Kind
+from crnn.data.inputs._kind import Extent, Kind
 from crnn.data.inputs._pictures import Mode
 from crnn.data.inputs._scale import UNKNOWN, Scale
 from crnn.data.inputs.film_augment import FilmAugment
@@ -104,6 +104,10 @@ class Film(Kind):
 
     def steps(self, source: Source) -> int:
         return self._steps(header_of(source), source)
+
+    def extent(self, source: Source) -> Extent:
+        header = header_of(source)
+        return Extent(header.size[0] * header.size[1], header.seconds or 0.0)
 
     def decode(self, source: Source) -> np.ndarray:
         return self.decode_scaled(source)[0]

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from crnn.config import Count
-from crnn.data.inputs._kind import Kind
+from crnn.data.inputs._kind import Extent, Kind
 from crnn.data.inputs._line_doubts import Ink, look
 from crnn.data.inputs._pictures import SUFFIXES, Source, name_of, opened, size_of
 from crnn.data.inputs.line_augment import LineAugment
@@ -55,6 +55,10 @@ class Line(Kind):
         """Columns that ``source`` will have, from the picture's header alone."""
         width, height = size_of(source)
         return self._width(width, height, source)
+
+    def extent(self, source: Source) -> Extent:
+        width, height = size_of(source)
+        return Extent(width * height)
 
     def decode(self, source: Source) -> np.ndarray:
         """``source`` as grey uint8 ``(height, width)``, dark ink on light paper. Raises ``DataError``."""

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from crnn.config import Whole
-from crnn.data.inputs._kind import Kind
+from crnn.data.inputs._kind import Extent, Kind
 from crnn.data.inputs._pictures import SUFFIXES, Mode, Source, opened, size_of
 from crnn.data.inputs._scale import UNKNOWN, Scale, channels_of, sums_of
 from crnn.data.inputs._shown import picture_html
@@ -113,6 +113,10 @@ class Picture(Kind):
     def steps(self, source: Source) -> int:
         size_of(_pixels(source))  # which says what is wrong with a file
         return self.columns
+
+    def extent(self, source: Source) -> Extent:
+        width, height = size_of(_pixels(source))
+        return Extent(width * height)
 
     def decode(self, source: Source) -> np.ndarray:
         return self.decode_scaled(source)[0]

@@ -19,7 +19,7 @@ from PIL import Image
 from crnn.config import Whole
 from crnn.data import boxes
 from crnn.data.inputs._film_files import frames_in
-from crnn.data.inputs._kind import Kind
+from crnn.data.inputs._kind import Extent, Kind
 from crnn.data.inputs._pictures import SUFFIXES, Mode, opened, size_of
 from crnn.data.inputs._scale import UNKNOWN, Scale, channels_of, sums_of
 from crnn.data.inputs._shown import picture_html
@@ -108,6 +108,10 @@ class Scene(Kind):
         frames = _frames(source)
         size_of(frames[-1])  # which says what is wrong with a file
         return len(frames)
+
+    def extent(self, source: Source) -> Extent:
+        width, height = size_of(_frames(source)[-1])
+        return Extent(width * height)
 
     def places(self, x: np.ndarray) -> tuple[int, int]:
         return x.shape[1], x.shape[2]

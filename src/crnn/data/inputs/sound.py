@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from crnn.config import Count, Strength, Whole
-from crnn.data.inputs._kind import Kind
+from crnn.data.inputs._kind import Extent, Kind
 from crnn.data.inputs._sound_files import SUFFIXES, check_length, checked, header_of, read_wave
 from crnn.data.inputs._sound_picture import spectrum_png, wave_png
 from crnn.data.inputs._sound_pieces import FULL, Pieces, doubts
@@ -135,6 +135,9 @@ class Sound(Kind):
         header = header_of(source)
         check_length(header.seconds, self.settings.longest, source)
         return self._steps(header.resampled(self.rate), source)
+
+    def extent(self, source: Source) -> Extent:
+        return Extent(0, header_of(source).seconds if isinstance(source, Path) else len(source) / self.rate)
 
     def decode(self, source: Source) -> np.ndarray:
         wave = self._wave(source)

@@ -1,0 +1,163 @@
+"""One network being served: what is asked, what waits, what is counted, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from crnn import __version__
+from crnn.config import as_dict
+from crnn.deploy.answering import Answering
+from crnn.deploy.page import PageReader
+from crnn.deploy.serving.answers import Answerer, pool_of, workers_of
+from crnn.deploy.serving.batches import Batches
+from crnn.deploy.serving.jobs import Job, Options
+from crnn.deploy.serving.limits import Limits, Refused
+from crnn.deploy.serving.listening import Ears
+from crnn.deploy.serving.metrics import Metrics
+from crnn.errors import SettingsError
+
+USUAL = Limits()
+
+
+class Gone(Exception):
+    """The client has gone before its answer."""
+
+
+class Service:
+    """A network that many clients ask at once; ``async with service.running()`` while they may.
+
+    ``name`` is what people call the network. ``wait`` are milliseconds that the first sample of a batch waits for
+    others. Raises ``SettingsError`` for limits that contradict each other.
+    """
+
+    def __init__(
+        self,
+        network: Answering | PageReader,
+        name: str,
+        *,
+        limits: Limits = USUAL,
+        batch_size: int = 16,
+        wait: float = 5.0,
+        threads: int = 0,
+    ) -> None:
+        if limits.max_files > limits.max_queue:
+            given = f"--max-files {limits.max_files} with --max-queue {limits.max_queue}"
+            expected = "a queue that holds the files of a request"
+            raise SettingsError(given, expected=expected, do="Raise --max-queue, or lower --max-files.")
+        self.network, self.name, self.limits = network, name, limits
+        self.batch_size, self.wait, self.workers = batch_size, wait / 1000, workers_of(threads)
+        self.ready = False
+        """Whether requests are answered: the network is warm, and the server does not stop."""
+        self.asking = 0
+        """Requests that were taken and are not answered yet."""
+        self.stopping = asyncio.Event()
+        self.answerer: Answerer
+        self.ears: Ears
+        self.batches: Batches
+        self.metrics = Metrics(lambda: len(self.batches.waiting), lambda: self.ears.open)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Threads and folder of the service, and a network that has seen something."""
+        with TemporaryDirectory(prefix="crnn-serve-") as folder, pool_of(self.workers) as pool:
+            self.answerer = Answerer(self.network, self.limits, Path(folder))
+            self.ears = Ears(self.answerer.answering, self.limits, self.workers, self.stopping)
+            options: dict[str, Any] = {"workers": self.workers, "size": self.batch_size, "wait": self.wait}
+            self.batches = Batches(self._counted, pool, most=self.limits.max_queue, **options)
+            await asyncio.get_running_loop().run_in_executor(pool, self.answerer.warm)
+            handing_out = asyncio.ensure_future(self.batches.run())
+            self.ready = True
+            try:
+                yield
+            finally:
+                self.stop()
+                handing_out.cancel()
+                self.ears.pool.shutdown()
+
+    def stop(self) -> None:
+        """Take no more requests; those that were taken are answered."""
+        self.ready = False
+        self.stopping.set()
+
+    async def ask(
+        self, jobs: Callable[[], Awaitable[Sequence[Job]]], gone: Callable[[], Awaitable[Any]]
+    ) -> list[tuple[Job, Any]]:
+        """The jobs of a request, once they are read, each with its answer. ``gone`` returns when the client goes.
+
+        Raises ``Refused``: 503 where too many wait or the server stops, 504 after too long; and ``Gone``.
+        """
+        if self.stopping.is_set():
+            raise Refused(503, "the server stops", expected="one that stays", do="Ask again in a second.", retry=1)
+        self.asking += 1
+        try:
+            given = await jobs()
+            try:
+                self.batches.put(given)
+            except Refused:
+                for job in given:
+                    job.close()
+                raise
+            return list(zip(given, await self._awaited(given, gone), strict=True))
+        finally:
+            self.asking -= 1
+
+    async def _awaited(self, jobs: Sequence[Job], gone: Callable[[], Awaitable[Any]]) -> list[Any]:
+        answers = asyncio.gather(*(job.done for job in jobs), return_exceptions=True)
+        leaving = asyncio.ensure_future(gone())
+        try:
+            seconds, first = self.limits.timeout, asyncio.FIRST_COMPLETED
+            done, _ = await asyncio.wait({answers, leaving}, timeout=seconds, return_when=first)
+        finally:
+            leaving.cancel()
+        if answers in done:
+            return answers.result()
+        answers.cancel()
+        self.batches.drop()
+        if leaving in done:
+            raise Gone
+        given, do = f"there was no answer after {seconds:g} seconds", "Send less, or ask again when less is asked."
+        raise Refused(504, given, expected="one by then", do=do, retry=1)
+
+    def check(self, options: Options) -> None:
+        """Raises ``Refused`` (400) for options that the network has not."""
+        try:
+            self.answerer.check(options)
+        except SettingsError as error:
+            raise Refused(400, error.given, expected=error.expected, do=error.do) from error
+
+    def about(self) -> dict[str, Any]:
+        """What is served, in plain values."""
+        answerer, answering = self.answerer, self.answerer.answering
+        kinds = answerer.kinds or {"file": answerer.kind}
+        inputs = [
+            {
+                "name": name,
+                "kind": getattr(kind.spec, "kind", ""),
+                "suffixes": sorted(kind.suffixes),
+                "text": bool(kind.spec.vocabulary),
+            }
+            for name, kind in kinds.items()
+        ]
+        labels = getattr(answerer.task, "labels", None)
+        names = getattr(labels, "names", labels) if not answerer.pages else None
+        about = {
+            "name": self.name,
+            "task": answerer.name,
+            "model": answering.name,
+            "version": __version__,
+            "parameters": answering.parameters,
+            "inputs": inputs,
+            "listens": self.ears.deaf is None,
+            "limits": as_dict(self.limits),
+        }
+        return about | ({"labels": [str(name) for name in names]} if names is not None else {})
+
+    def _counted(self, jobs: Sequence[Job]) -> list[Any]:
+        answers = self.answerer.answers(jobs)
+        self.metrics.batch(answers)
+        return answers
