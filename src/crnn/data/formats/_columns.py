@@ -96,20 +96,20 @@ def roles_of(names: Sequence[str], table: Path, asked: Asked) -> dict[str, str]:
     needed = {name: f"input:{name}" for name in asked.inputs} | {name: f"answer:{name}" for name in asked.columns}
     for name, role in needed.items():
         if spell(name) not in spelled:
-            raise _missing(names, f"one named {name!r}", table)
+            raise missing(names, f"one named {name!r}", table)
         roles[role] = spelled[spell(name)]
     if asked.inputs:
         roles[first] = None
     elif roles[first] is None and asked.answer != "text":
         roles["sentence"] = next((spelled[n] for n in SENTENCES if n in spelled), None)
         if roles["sentence"] is None:
-            raise _missing(names, f"one for the {first}, named {', '.join(usual[first])}", table)
+            raise missing(names, f"one for the {first}, named {', '.join(usual[first])}", table)
     elif roles[first] is None:
-        raise _missing(names, f"one for the {first}, named {', '.join(usual[first])}", table)
+        raise missing(names, f"one for the {first}, named {', '.join(usual[first])}", table)
     if asked.columns:
         roles[answer] = None
     elif roles[answer] is None and asked.answer == "text":
-        raise _missing(names, f"one for the {answer}, named {', '.join(usual[answer])}", table)
+        raise missing(names, f"one for the {answer}, named {', '.join(usual[answer])}", table)
     return {role: name for role, name in roles.items() if name is not None}
 
 
@@ -166,9 +166,10 @@ def number_of(value: Any, where: str, table: Path) -> float:
     return number
 
 
-def _missing(names: Sequence[str], expected: str, table: Path) -> DataError:
+def missing(names: Sequence[str], expected: str, table: Path, do: str = "Rename the column.") -> DataError:
+    """What to raise where a table has but the columns ``names``."""
     columns = ", ".join(map(repr, names[:20]))
-    return DataError(f"has the columns {columns}", expected=expected, do="Rename the column.", file=table)
+    return DataError(f"has the columns {columns}", expected=expected, do=do, file=table)
 
 
 def shared_of(

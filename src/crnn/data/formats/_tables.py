@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from crnn.data.formats._columns import spell
 from crnn.data.formats._files import SPLITS, Split, name_in, split_of
 from crnn.data.formats._rows import SUFFIXES, columns
 from crnn.errors import DataError, MissingExtra
@@ -26,7 +27,7 @@ def choose(path: Path, fits: Fits) -> list[Path]:
     usual = [table for table in here if table.stem.lower() in USUAL]
     if len(here) == 1 or len(usual) == 1:
         return here if len(here) == 1 else usual
-    parts = [split_stem(table) if here else split_of(path, table) for table in here or tables]
+    parts = [_split_stem(table) if here else split_of(path, table) for table in here or tables]
     if parts and None not in parts and len(set(parts)) == len(parts):
         return here or tables
     if not tables:
@@ -67,6 +68,24 @@ def known(tables: Sequence[Path], fits: Fits) -> list[Path]:
     return found
 
 
-def split_stem(table: Path) -> Split | None:
+def holds(path: Path, fits: Fits) -> bool:
+    """Whether ``path`` is a table that is meant, or a folder that holds one."""
+    if path.is_file():
+        return path.suffix.lower() in SUFFIXES and bool(known([path], fits))
+    return bool(known(near(path), fits))
+
+
+def has_column(path: Path, column: str) -> bool:
+    """Whether a table there has that column."""
+    tables = [path] if path.is_file() else near(path)
+    return any(spell(column) in map(spell, columns(table)) for table in tables)
+
+
+def part_of(root: Path, path: Path, table: Path) -> Split | None:
+    """The split of a ``table`` found at ``path``: of its folder below ``root``, or as it is named itself."""
+    return split_of(root, table) or (_split_stem(table) if path.is_dir() else None)
+
+
+def _split_stem(table: Path) -> Split | None:
     """The split that a table is named as."""
     return SPLITS.get(table.stem.lower())

@@ -20,7 +20,7 @@ from typing import Any
 
 from crnn.data.described import Described, boxes_of, phrases_of
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._columns import roles_of, shared_of, source_of, word_of
+from crnn.data.formats._columns import missing, roles_of, shared_of, source_of, word_of
 from crnn.data.formats._files import (
     PICTURES,
     SPLITS,
@@ -34,8 +34,8 @@ from crnn.data.formats._files import (
     split_of,
     walk,
 )
-from crnn.data.formats._rows import SUFFIXES, columns, rows
-from crnn.data.formats._tables import choose, known, near, split_stem
+from crnn.data.formats._rows import columns, rows
+from crnn.data.formats._tables import choose, holds, part_of
 from crnn.data.inputs._pictures import size_of
 from crnn.errors import CrnnError, DataError
 from crnn.types import Sample
@@ -56,11 +56,11 @@ def recognise(path: Path) -> bool:
 
 def recognise_for(path: Path, asked: Asked) -> bool:
     """The same, for sources of the endings that are asked for."""
-    if path.is_file() and path.suffix.lower() in SUFFIXES:
-        return bool(known([path], _fits(asked)))
+    if holds(path, _fits(asked)):
+        return True
     if path.is_file():
         return path.suffix.lower() == ".json" and _is_coco(path)
-    return bool(known(near(path), _fits(asked)) or _jsons(path) or _pairs(path, asked))
+    return bool(_jsons(path) or _pairs(path, asked))
 
 
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
@@ -73,7 +73,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
     ``left_out``, an empty sentence too, unless ``asked.truths`` is false: then it has ``y=None``, or no sentences."""
     if path.is_file() and path.suffix.lower() == ".json":
         found = _of_coco([path], left_out)
-    elif path.is_file() or known(near(path), _fits(asked)):
+    elif path.is_file() or holds(path, _fits(asked)):
         found = _of_tables(path, left_out, asked)
     elif jsons := _jsons(path):
         found = _of_coco(jsons, left_out)
@@ -113,7 +113,7 @@ def _fits(asked: Asked) -> Any:
 def _of_tables(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
     root = root_of(path)
     for table in choose(path, _fits(asked)):
-        part = split_of(root, table) or (split_stem(table) if path.is_dir() else None)
+        part = part_of(root, path, table)
         yield from _of_table(table, root, part, left_out, asked)
 
 
@@ -122,9 +122,8 @@ def _of_table(table: Path, root: Path, part: Split | None, left_out: list[CrnnEr
     roles = roles_of(columns(table), table, asked)
     answers = [name for role, name in roles.items() if role == "sentences" or role.startswith("answer:")]
     if not answers:
-        given = f"has the columns {', '.join(map(repr, columns(table)[:20]))}"
         do = "Rename the column of sentences to caption, or name it with --answer."
-        raise DataError(given, expected="one for the sentences", do=do, file=table)
+        raise missing(columns(table), "one for the sentences", table, do)
     word = "row" if table.suffix.lower() == ".parquet" else "line"
     found: dict[str, Sample] = {}
     for number, row in rows(table, list(dict.fromkeys(roles.values())), left_out):

@@ -10,29 +10,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._columns import number_of, roles_of, shared_of, source_of, spell, word_of
-from crnn.data.formats._files import Split, name_in, root_of, split_of
-from crnn.data.formats._rows import SUFFIXES, columns, rows
-from crnn.data.formats._tables import choose, known, near, split_stem
+from crnn.data.formats._columns import missing, number_of, roles_of, shared_of, source_of, word_of
+from crnn.data.formats._files import Split, name_in, root_of
+from crnn.data.formats._rows import columns, rows
+from crnn.data.formats._tables import choose, has_column, holds, part_of
 from crnn.errors import CrnnError, DataError
 from crnn.types import Part, Sample
 
 WANTED = "a table (.jsonl .csv .tsv .parquet) with columns for file, onset, offset and label"
 ANSWERS = ("events",)
 ASKED = Asked(answer="events")
+knows = has_column
 
 
 def recognise(path: Path) -> bool:
     """Whether ``path`` is such a table, or a folder that holds one."""
-    if path.is_file():
-        return path.suffix.lower() in SUFFIXES and bool(known([path], _fits))
-    return bool(known(near(path), _fits))
-
-
-def knows(path: Path, column: str) -> bool:
-    """Whether a table there has that column."""
-    tables = [path] if path.is_file() else near(path)
-    return any(spell(column) in map(spell, columns(table)) for table in tables)
+    return holds(path, _fits)
 
 
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
@@ -44,11 +37,10 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
     """The same with the group that is asked for. Raises ``DataError`` if columns are missing."""
     root = root_of(path)
     for table in choose(path, _fits):
-        part = split_of(root, table) or (split_stem(table) if path.is_dir() else None)
+        part = part_of(root, path, table)
         roles = roles_of(columns(table), table, asked)
         if not _fits(list(roles.values()), table):
-            names = ", ".join(map(repr, columns(table)[:20]))
-            raise DataError(f"has the columns {names}", expected=WANTED, do="Rename the columns.", file=table)
+            raise missing(columns(table), WANTED, table, "Rename the columns.")
         found: dict[Path, tuple[list[Part], str | None, Split | None]] = {}
         for number, row in rows(table, list(dict.fromkeys(roles.values())), left_out):
             where = f"{'row' if table.suffix.lower() == '.parquet' else 'line'} {number} "

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from crnn.data.formats._asked import Answer, Asked
-from crnn.data.formats._columns import number_of, roles_of, shared_of, source_of, spell, word_of
-from crnn.data.formats._files import line_text, name_in, root_of, split_of
+from crnn.data.formats._columns import number_of, roles_of, shared_of, source_of, word_of
+from crnn.data.formats._files import line_text, name_in, root_of
 from crnn.data.formats._rows import SUFFIXES, columns, rows
-from crnn.data.formats._tables import Fits, choose, known, near, split_stem
+from crnn.data.formats._tables import Fits, choose, has_column, holds, part_of
 from crnn.data.label_maps import Painted, find_legend
 from crnn.errors import CrnnError, DataError
 from crnn.types import Sample
 
 WANTED = "a table (.jsonl .csv .tsv .parquet) with a column of pictures or other files and a column of answers"
 ANSWERS = ("text", "label", "numbers", "map", "picture")
+knows = has_column
 
 
 def recognise(path: Path) -> bool:
@@ -31,10 +32,10 @@ def recognise(path: Path) -> bool:
 def recognise_for(path: Path, asked: Asked) -> bool:
     """The same for what is asked for; a file that could itself be a source must have the columns."""
     if path.is_file():
-        named = path.suffix.lower() in SUFFIXES
         meant = bool(asked.inputs or asked.columns) or path.suffix.lower() not in asked.suffixes
-        return named and (meant or bool(known([path], _fits(asked))))
-    return bool(known(near(path), _fits(asked)))
+        if meant:
+            return path.suffix.lower() in SUFFIXES
+    return holds(path, _fits(asked))
 
 
 def _fits(asked: Asked) -> Fits:
@@ -52,12 +53,6 @@ def _fits(asked: Asked) -> Fits:
     return fits
 
 
-def knows(path: Path, column: str) -> bool:
-    """Whether a table there has that column."""
-    tables = [path] if path.is_file() else near(path)
-    return any(spell(column) in map(spell, columns(table)) for table in tables)
-
-
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
     """A sample for each row that has a text and names a picture that is there.
 
@@ -71,7 +66,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
     root = root_of(path)
     seen: set[str] = set()
     for table in choose(path, _fits(asked)):
-        part = split_of(root, table) or (split_stem(table) if path.is_dir() else None)
+        part = part_of(root, path, table)
         roles = roles_of(columns(table), table, asked)
         word = "row" if table.suffix.lower() == ".parquet" else "line"
         for number, row in rows(table, list(dict.fromkeys(roles.values())), left_out):

@@ -16,10 +16,10 @@ import numpy as np
 
 from crnn.data.clock import Clock
 from crnn.data.formats._asked import Ahead, Asked
-from crnn.data.formats._files import Split, name_in, root_of, split_of, walk
+from crnn.data.formats._files import Split, name_in, root_of, walk
 from crnn.data.formats._grid import fill, grid_of
 from crnn.data.formats._sheet import Sheet, read_sheet
-from crnn.data.formats._tables import split_stem
+from crnn.data.formats._tables import part_of
 from crnn.data.formats._windows import cut, parts
 from crnn.data.timelines import Span, Timeline
 from crnn.errors import CrnnError, DataError, SettingsError
@@ -49,7 +49,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
     are not there."""
     ahead = asked.ahead or Ahead()
     root, files = root_of(path), [file for file in walk(path) if file.suffix.lower() in SUFFIXES]
-    named = {file: split_of(root, file) or (split_stem(file) if path.is_dir() else None) for file in files}
+    named = {file: part_of(root, path, file) for file in files}
     for file in files:
         try:
             made = _Made(read_sheet(file), file, name_in(root, file), ahead, asked.columns)
