@@ -107,7 +107,9 @@ class Answerer:
                 return Sample(job.name, x)
             source = self._source(job.given, self.kind, folder, str(number))
             opened = self.task.opened(source) if isinstance(source, Path) and not self.pages else None
-            return Sample(job.name, source) if opened is None else opened
+            if opened is None:
+                return Sample(job.name, source)
+            return replace(opened, id=opened.id.replace(source.name, job.name))  # which may say when it begins
         except CrnnError as error:
             return error
         except Exception as error:
@@ -136,9 +138,9 @@ class Answerer:
             return answer
         try:
             if isinstance(self.network, PageReader):
-                values = replace(answer, id=job.name).plain()
+                values = answer.plain()
                 return {**values, "html": page_html(self.network.grey(sample), answer)} if job.html else values
-            prediction: Prediction = replace(answer, id=job.name)
+            prediction: Prediction = answer
             values = plain(self.task, prediction, top=job.options.top)
             if job.html:
                 task = self._with(job.options).task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -105,11 +106,11 @@ class Ears:
 
 def deaf(answering: Answering) -> CrnnError | None:
     """Why the network cannot listen, or nothing."""
-    try:
-        from crnn.deploy.stream import Stream
-    except ImportError:  # without torch
-        given, do = "there is no torch here", "Install it: pip install torch"
-        return SettingsError(given, expected="torch, to listen to a stream", do=do)
+    if "torch" not in sys.modules:  # nothing of it runs here, and a stream needs it
+        given, do = "an exported network is to listen", "Serve the bundle that was exported."
+        return SettingsError(given, expected="a bundle, which torch runs", do=do)
+    from crnn.deploy.stream import Stream
+
     try:
         Stream(answering)  # type: ignore[arg-type]
     except CrnnError as error:
@@ -147,7 +148,5 @@ def _broken(error: Exception) -> CrnnError:
 
 
 def _alone() -> None:
-    import sys
-
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

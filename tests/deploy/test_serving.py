@@ -1,0 +1,402 @@
+"""The server: the answers of every task, batches across requests, and what no client can make it do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crnn.bundle import Bundle
+from crnn.deploy.answering import plain
+from crnn.deploy.predict import Predictor
+from crnn.deploy.serving.jobs import name_of
+from crnn.deploy.serving.limits import Limits
+from crnn.errors import SettingsError
+from crnn.tasks import TASKS
+from crnn.types import Sample
+
+pytest.importorskip("starlette")
+from starlette.testclient import TestClient
+
+from crnn.deploy.serving.app import app_of
+from crnn.deploy.serving.service import Service
+
+Tiny = Callable[..., Bundle]
+FIRST = {
+    **{"transcribe": "line", "tag": "series", "forecast": "series", "nowcast": "frames"},
+    **dict.fromkeys(("classify", "regress", "caption", "match"), "picture"),
+    **dict.fromkeys(("segment", "detect", "restore"), "scene"),
+}
+
+
+@contextmanager
+def served(network: Any, *, token: str | None = None, **options: Any) -> Iterator[tuple[TestClient, Service]]:
+    """A client of a server in this process, and its service."""
+    limits = Limits(**{name: options.pop(name) for name in list(options) if name in Limits.__dataclass_fields__})
+    service = Service(network, "tiny", limits=limits, threads=1, **options)
+    with TestClient(app_of(service, token=token), raise_server_exceptions=False) as client:
+        yield client, service
+
+
+@pytest.fixture
+def reader(tiny: Tiny) -> Predictor:
+    return Predictor(tiny("crnn"), precision="float32")
+
+
+@pytest.fixture
+def lines(made: Callable[..., Path]) -> list[Path]:
+    return sorted(made("transcribe").glob("*.png"))
+
+
+@pytest.fixture
+def gate(reader: Predictor, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The reader answers nothing until this is set."""
+    opened, answer = threading.Event(), reader._answer
+    monkeypatch.setattr(reader, "_answer", lambda samples: opened.wait(20) and answer(samples))
+    yield opened
+    opened.set()
+
+
+def told(response: Any, status: int) -> str:
+    """The sentence of an error."""
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
+    assert {"given", "expected", "do"} <= error.keys()
+    return f"{error.get('file', '')}: {error['given']}; expected {error['expected']}. {error['do']}"
+
+
+# answers
+
+
+def test_every_task_is_asked_here() -> None:
+    assert FIRST.keys() == TASKS.keys()
+
+
+@pytest.mark.parametrize("task", FIRST)
+def test_every_task_answers_as_in_python(task: str, tiny: Tiny, made: Callable[..., Path]) -> None:
+    kind = FIRST[task]
+    model = TASKS[task].models.get(kind, TASKS[task].model)
+    network = Predictor(tiny(model, task, kind), precision="float32")
+    source = min(f for f in made(task, kind).rglob("*") if f.suffix in network.kind.suffixes)
+    right = plain(network.task, network(source))
+    with served(network) as (client, _):
+        response = client.post(f"/{task}?html=true", files={"file": (source.name, source.read_bytes())})
+        assert response.status_code == 200, response.text
+        (answer,) = response.json()["answers"]
+        assert "<" in answer.pop("html") and answer.pop("id").startswith(source.name)
+        assert answer == {key: value for key, value in right.items() if key != "id"}
+        about, document = client.get("/about").json(), client.get("/openapi.json").json()
+        assert about["task"] == task and source.suffix in about["inputs"][0]["suffixes"]
+    assert document["openapi"].startswith("3.1") and f"/{task}" in document["paths"]
+
+
+def test_many_files_are_answered_in_order_with_errors_in_their_places(reader: Predictor, lines: list[Path]) -> None:
+    files = [("file", (path.name, path.read_bytes())) for path in lines[:3]]
+    files.insert(1, ("file", ("broken.png", b"no picture")))
+    files.insert(3, ("file", ("notes.doc", b"x")))
+    with served(reader) as (client, _):
+        answers = client.post("/transcribe", files=files).json()["answers"]
+    assert [a["id"] for a in answers] == [name for _, (name, _) in files]
+    assert [answers[i]["text"] for i in (0, 2, 4)] == [reader(path).value for path in lines[:3]]
+    assert "not a picture" in answers[1]["error"]["given"] and ".doc" in answers[3]["error"]["given"]
+    assert answers[1]["error"]["file"] == "broken.png" and "crnn-serve" not in json.dumps(answers)
+
+
+def test_a_body_with_a_name_is_a_file_and_top_asks_for_several_answers(reader: Predictor, lines: list[Path]) -> None:
+    with served(reader) as (client, _):
+        response = client.post("/transcribe?name=a.png&top=3", content=lines[0].read_bytes())
+        (answer,) = response.json()["answers"]
+        assert answer["id"] == "a.png" and len(answer["best"]) == 3
+        assert "top is '0'" in told(client.post("/transcribe?top=0", content=b"x"), 400)
+        assert "foretells" in told(client.post("/transcribe?future=2", content=b"x"), 400)
+        assert "html is" in told(client.post("/transcribe?html=perhaps", content=b"x"), 400)
+
+
+def test_what_comes_together_is_answered_together(reader: Predictor, lines: list[Path]) -> None:
+    service = Service(reader, "tiny", batch_size=4, wait=2000, threads=1)
+    app = app_of(service)
+
+    async def all_at_once() -> list[Any]:
+        async with app.app.router.lifespan_context(app.app):
+            return await asyncio.gather(*(posted(app, path.read_bytes(), path.name) for path in lines[:8]))
+
+    found = asyncio.run(all_at_once())
+    assert [status for status, _ in found] == [200] * 8
+    assert [said["answers"][0]["text"] for _, said in found] == [reader(path).value for path in lines[:8]]
+    counted = service.metrics.text().decode()
+    assert "crnn_batch_size_count 2.0" in counted and "crnn_batch_size_sum 8.0" in counted
+    assert 'crnn_requests_total{route="/transcribe",status="200"} 8.0' in counted
+
+
+async def posted(
+    app: Any, body: bytes, name: str, *, pause: float = 0.0, leave: float | None = None
+) -> tuple[int, Any]:
+    """Status and JSON of a request, by ASGI itself: sent after ``pause``, and left ``leave`` seconds later."""
+    pieces = [body[: len(body) // 2], body[len(body) // 2 :]]
+    said: list[Mapping[str, Any]] = []
+
+    async def receive() -> Mapping[str, Any]:
+        if pieces:
+            await asyncio.sleep(pause)
+            return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+        await asyncio.sleep(60 if leave is None else leave)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Mapping[str, Any]) -> None:
+        said.append(message)
+
+    scope = {
+        **{"type": "http", "method": "POST", "path": "/transcribe", "raw_path": b"/transcribe", "headers": []},
+        **{"query_string": f"name={name}".encode(), "root_path": "", "scheme": "http", "http_version": "1.1"},
+    }
+    await app(scope, receive, send)
+    text = b"".join(message.get("body", b"") for message in said)
+    return said[0]["status"], json.loads(text) if text else None
+
+
+def test_a_mistake_of_ours_spoils_no_other_answer(
+    reader: Predictor, lines: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = reader._said
+
+    def broken(samples: Any, views: Any) -> Any:
+        if any("bad" in sample.id for sample in samples):
+            raise ZeroDivisionError("of the network")
+        return said(samples, views)
+
+    monkeypatch.setattr(reader, "_said", broken)
+    files = [("file", (name, lines[0].read_bytes())) for name in ("a.png", "bad.png", "b.png")]
+    with served(reader) as (client, _):
+        first, second, third = client.post("/transcribe", files=files).json()["answers"]
+        assert first["text"] == third["text"] == reader(lines[0]).value
+        assert "ZeroDivisionError" in second["error"]["given"] and "of the network" not in str(second)
+        assert "a mistake of the server" in told(client.post("/transcribe", files=files[1:2]), 500)
+
+
+# texts
+
+
+def test_a_text_is_a_text_whatever_it_looks_like(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Predictor(tiny("text_rcnn", "classify", "sentence"), precision="float32")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("calm sea high tide", encoding="utf-8")
+    texts = ["calm sea small wave", "notes.txt", "/etc/passwd", "file:///etc/passwd", "\ud800 wave"]
+    with served(network) as (client, _):
+        answers = client.post("/classify", content=json.dumps({"texts": texts})).json()
+        assert "a request without a file" in answers["error"]["given"]  # of another content type
+        json_type = {"content-type": "application/json"}
+        response = client.post("/classify", content=json.dumps({"texts": texts}), headers=json_type)
+        answers = response.json()["answers"]
+        assert [a["id"] for a in answers[:4]] == texts[:4]
+        for text, answer in zip(texts, answers, strict=True):
+            (right,) = network.stream([Sample("x", text)])
+            assert answer["label"] == right.value
+        for wrong in (b"{", b"[]", b'{"text": 1}', b'{"texts": "a"}', b'{"path": "a"}', b"[" * 100_000):
+            told(client.post("/classify", content=wrong, headers=json_type), 400)
+        assert "an empty text" in told(client.post("/classify", json={"text": " "}), 422)
+        assert client.post("/classify", files={"file": ("a.txt", b"high tide")}).status_code == 200
+
+
+def test_a_network_of_files_opens_no_path(reader: Predictor, lines: list[Path]) -> None:
+    with served(reader) as (client, _):
+        told(client.post("/transcribe", json={"text": str(lines[0])}), 400)
+        told(client.post("/transcribe", data={"text": str(lines[0])}, files={"file": ("a.png", b"")}), 400)
+        told(client.post("/transcribe", data={"file": str(lines[0])}), 400)
+        told(client.post(f"/transcribe?name={lines[0]}", content=b""), 422)
+
+
+# names
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../../etc/passwd.png", "passwd.png"),
+        ("/etc/shadow.png", "shadow.png"),
+        ("C:\\boot\\a.png", "a.png"),
+        ("a\0b.png", "ab.png"),
+        ("x" * 300 + ".png", "x" * 120 + ".png"),
+        ("<img src=x onerror=alert(1)>.png", "<img src=x onerror=alert(1)>.png"),
+        ("\u202egnp.PNG", "gnp.PNG"),
+    ],
+)
+def test_a_name_is_only_a_name(name: str, shown: str, reader: Predictor, lines: list[Path]) -> None:
+    assert name_of(name) == shown
+    with served(reader) as (client, service):
+        response = client.post("/transcribe", params={"name": name, "html": "true"}, content=lines[0].read_bytes())
+        (answer,) = response.json()["answers"]
+        assert answer["id"] == shown and answer["text"] == reader(lines[0]).value
+        assert "<img src=x" not in answer["html"]
+        assert not list(service.answerer.folder.iterdir()), "something of a request is left"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "png", "a.png.exe", "a.xml", "a.jsonl", "a.png/", "list.csv"])
+def test_files_of_other_kinds_are_refused(name: str, reader: Predictor) -> None:
+    with served(reader) as (client, _):
+        assert "expected a file in .bmp" in told(client.post("/transcribe", params={"name": name}, content=b"x"), 415)
+
+
+# limits
+
+
+def test_each_limit_has_its_code_and_its_sentence(reader: Predictor, lines: list[Path]) -> None:
+    line = lines[0].read_bytes()
+    with served(reader, max_mb=1, max_files=2, max_pixels=100) as (client, _):
+        assert "--max-pixels" in told(client.post("/transcribe?name=a.png", content=line), 413)
+        assert "--max-mb" in told(client.post("/transcribe?name=a.png", content=b"x" * 1_000_001), 413)
+
+        def endless() -> Iterator[bytes]:
+            for _ in range(1000):
+                yield b"x" * 10_000
+
+        assert "more than 1 megabytes came" in told(client.post("/transcribe?name=a.png", content=endless()), 413)
+        files = [("file", ("a.png", line))]
+        assert "--max-files" in told(client.post("/transcribe", files=files * 3), 413)
+        assert "Send fewer" in told(client.post("/transcribe", files=files * 9), 413)
+        many = {"content-type": "multipart/form-data; boundary=x"}
+        told(client.post("/transcribe", content=b"--x\r\nnonsense", headers=many), 400)
+        told(client.post("/transcribe", content=b"", headers={"content-type": "multipart/form-data"}), 400)
+        told(client.get("/transcribe"), 405)
+        told(client.get("/../../etc/passwd"), 404)
+        told(client.post("/classify"), 404)
+
+
+def test_a_long_sound_is_refused_before_it_is_decoded(tiny: Tiny, made: Callable[..., Path]) -> None:
+    network = Predictor(tiny("deepspeech2", "transcribe", "sound"), precision="float32")
+    sound = next(made("transcribe", "sound").glob("*.wav"))
+    with served(network, max_seconds=0.1) as (client, _):
+        assert "--max-seconds" in told(client.post("/transcribe?name=a.wav", content=sound.read_bytes()), 413)
+
+
+def test_limits_that_contradict_each_other_are_refused(reader: Predictor) -> None:
+    with pytest.raises(SettingsError, match="--max-queue"):
+        Service(reader, "tiny", limits=Limits(max_files=9, max_queue=8))
+
+
+def test_a_full_queue_says_when_to_ask_again(reader: Predictor, lines: list[Path], gate: threading.Event) -> None:
+    service = Service(reader, "tiny", limits=Limits(max_files=2, max_queue=2), batch_size=1, wait=0, threads=1)
+    app, line = app_of(service), lines[0].read_bytes()
+
+    async def crowd() -> list[Any]:
+        async with app.app.router.lifespan_context(app.app):
+            taken = []
+            for _ in range(3):  # one is being answered, two wait
+                taken.append(asyncio.ensure_future(posted(app, line, "a.png")))
+                await asyncio.sleep(0.05)
+            refused = await posted(app, line, "late.png")
+            gate.set()
+            return [refused, *await asyncio.gather(*taken)]
+
+    (status, said), *others = asyncio.run(crowd())
+    assert status == 503 and said["error"]["given"] == "2 samples wait already"
+    assert [status for status, _ in others] == [200] * 3
+
+
+def test_who_is_late_or_gone_holds_no_place(reader: Predictor, lines: list[Path], gate: threading.Event) -> None:
+    limits = Limits(timeout=0.4)
+    service = Service(reader, "tiny", limits=limits, batch_size=1, wait=0, threads=1)
+    app, line = app_of(service), lines[0].read_bytes()
+
+    async def people() -> list[Any]:
+        async with app.app.router.lifespan_context(app.app):
+            first = asyncio.ensure_future(posted(app, line, "a.png"))  # holds the only thread, and waits too long
+            await asyncio.sleep(0.05)
+            gone = asyncio.ensure_future(posted(app, line, "a.png", leave=0.1))
+            slow = await posted(app, line, "a.png", pause=0.5)
+            await gone
+            assert not service.batches.waiting and service.asking == 0
+            gate.set()
+            return [await first, await gone, slow, await posted(app, line, "a.png")]
+
+    first, gone, slow, last = asyncio.run(people())
+    assert (first[0], gone[0], slow[0], last[0]) == (504, 499, 408, 200)
+    assert "no answer after 0.4 seconds" in first[1]["error"]["given"]
+    assert "had not come" in slow[1]["error"]["given"]
+
+
+# who may ask, and until when
+
+
+def test_a_token_is_wanted_where_there_is_one(reader: Predictor, lines: list[Path]) -> None:
+    line = lines[0].read_bytes()
+    with served(reader, token="sesame") as (client, _):
+        for path in ("/health", "/ready"):
+            assert client.get(path).status_code == 200
+        for path in ("/about", "/metrics", "/openapi.json"):
+            assert "Bearer" in told(client.get(path), 401)
+        assert "no token" in told(client.post("/transcribe?name=a.png", content=line), 401)
+        wrong = {"authorization": "Bearer sésame".encode("latin-1")}
+        assert "a wrong token" in told(client.post("/transcribe?name=a.png", content=line, headers=wrong), 401)
+        right = {"authorization": "Bearer sesame"}
+        assert client.post("/transcribe?name=a.png", content=line, headers=right).status_code == 200
+        assert client.get("/openapi.json", headers=right).json()["security"] == [{"token": []}]
+
+
+def test_pages_of_other_hosts_may_not_ask(reader: Predictor) -> None:
+    with served(reader) as (client, service):
+        assert "a page of" in told(client.get("/about", headers={"origin": "http://evil.example"}), 403)
+        assert client.get("/about", headers={"origin": "http://testserver"}).status_code == 200
+        app = app_of(service, hosts=frozenset({"127.0.0.1", "localhost"}))
+        local = TestClient(app, base_url="http://evil.example")
+        assert "own name" in told(local.get("/health"), 421)
+        assert TestClient(app, base_url="http://localhost:8000").get("/health").status_code == 200
+        headers = client.get("/about").headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_who_stops_answers_what_was_taken(reader: Predictor, lines: list[Path], gate: threading.Event) -> None:
+    service = Service(reader, "tiny", threads=1)
+    app, line = app_of(service), lines[0].read_bytes()
+
+    async def stopped() -> tuple[Any, Any]:
+        async with app.app.router.lifespan_context(app.app):
+            taken = asyncio.ensure_future(posted(app, line, "a.png"))
+            await asyncio.sleep(0.05)
+            service.stop()
+            refused = await posted(app, line, "a.png")
+            gate.set()
+            return await taken, refused
+
+    taken, refused = asyncio.run(stopped())
+    assert taken[0] == 200 and taken[1]["answers"][0]["text"] == reader(lines[0]).value
+    assert refused[0] == 503 and refused[1]["error"]["given"] == "the server stops"
+
+
+def test_ready_says_when_the_server_stops(reader: Predictor) -> None:
+    with served(reader) as (client, service):
+        assert client.get("/ready").json() == {"ready": True}
+        service.stop()
+        assert client.get("/ready").status_code == 503 and client.get("/health").status_code == 200
+
+
+def test_the_document_names_each_route_and_resolves(reader: Predictor) -> None:
+    with served(reader, token="a") as (client, _):
+        headers = {"authorization": "Bearer a"}
+        document = client.get("/openapi.json", headers=headers).json()
+        assert set(document["paths"]) == {"/transcribe", "/about", "/health", "/ready", "/metrics"}
+        for path, methods in document["paths"].items():
+            for method, said in methods.items():
+                assert client.request(method, path, headers=headers).status_code < 500
+                assert said["responses"] and said["summary"]
+        references = set(_references(document))
+        assert references and all(name in document["components"]["schemas"] for name in references)
+        about = client.get("/about", headers=headers).json()
+        assert about["inputs"][0]["name"] == "file" and about["limits"]["max_mb"] == 20
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"].removeprefix("#/components/schemas/")
+        for inner in value.values():
+            yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
