@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from crnn.tasks import TASKS
 from crnn.train.callbacks import Progress
 from crnn.train.evaluate import evaluate
 from crnn.train.fit import fit
+from crnn.train.state import reached
 from crnn.types import Sample
 
 Made = Callable[[str], Path]
@@ -210,6 +212,34 @@ def test_who_interrupted_a_training_can_interrupt_again(
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def dying(monkeypatch: pytest.MonkeyPatch, hook: str, *, epoch: int, batch: int = 0) -> Iterator[None]:
+    """The power fails in this ``hook``, before the state is written there."""
+    write = getattr(Progress, hook)
+
+    def then_die(self: Any, trainer: Any, module: Any, *rest: Any) -> None:
+        write(self, trainer, module, *rest)
+        if trainer.current_epoch == epoch and (not rest or rest[-1] == batch):
+            raise RuntimeError("the power fails")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="the power fails"):
+        patch.setattr(Progress, hook, then_die)
+        yield
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_stopped_in_the_middle_of_an_epoch_and_resumed(
+    batch: int, never_stopped: Path, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = stoppable(made("transcribe"))
+    recipe["train"] |= {"save_minutes": 1e-6}
+    with dying(monkeypatch, "on_train_batch_end", epoch=3, batch=batch):
+        crnn.fit(recipe, tmp_path / "run")
+    assert reached(tmp_path / "run" / "last.ckpt") == (3, batch)
+    crnn.fit({}, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", never_stopped)
+
+
 STOPPED: dict[str, dict[str, Any]] = {
     "classify": {"mixup": 0.5, "dropout": 0.3, "smoothing": 0.1, "pool": "attention"},
     "regress": {"dropout": 0.3},
@@ -228,20 +258,16 @@ def test_each_task_stopped_and_resumed_equals_never_stopped(
         "augment": {"shift": 0.2, "crop": 0.2, "jitter": 0.1},
         "encoder": CASCADE | {"dropout": 0.3},
         "data": {"train": str(made(task, "series"))},
-        "train": QUICK | {"epochs": 4, "workers": 0, "seed": 3, "averaging": 0.9 if task == "tag" else 0.0},
+        "train": QUICK
+        | {"batch_size": 4, "epochs": 4, "workers": 0, "seed": 3, "averaging": 0.9 if task == "tag" else 0.0},
     }
     crnn.fit(recipe, tmp_path / "whole")
-    write = Progress.on_train_epoch_end
-
-    def then_die(self: Any, trainer: Any, module: Any) -> None:
-        write(self, trainer, module)
-        if trainer.current_epoch == 2:
-            raise RuntimeError("the power fails")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Progress, "on_train_epoch_end", then_die)
-        with pytest.raises(RuntimeError, match="the power fails"):
-            crnn.fit(recipe, tmp_path / "run")
+    recipe["train"] |= {"save_minutes": 1e-6}
+    with dying(monkeypatch, "on_train_epoch_end", epoch=1):
+        crnn.fit(recipe, tmp_path / "run")
+    with dying(monkeypatch, "on_train_batch_end", epoch=2, batch=2):
+        crnn.fit({}, tmp_path / "run", resume=True)
+    assert reached(tmp_path / "run" / "last.ckpt") == (2, 2), "in the middle of an epoch"
     crnn.fit({}, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", tmp_path / "whole")
     recipe["train"] |= {"augment": False, "epochs": 1}

@@ -61,8 +61,7 @@ class DataSettings:
     format: str = "auto"
     """Name of the format; auto recognises it."""
     valid_share: Share = 0.1
-    """Share of train (whole groups where groups are known) held out when nothing else is given; 0 learns from all and
-    keeps the last epoch."""
+    """Share of train (whole groups) held out when nothing else is given; 0 learns from all, keeps the last epoch."""
     group: str | None = None
     """What must not be in two parts: a table's column (speaker), or a pattern that finds it in a file's name, such as
     'speaker(\\d+)'."""
@@ -113,6 +112,12 @@ class TrainSettings:
     """Vary the training samples."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where the arithmetic is done; auto takes a GPU if there is one."""
+    devices: Count = 1
+    """Processes of a machine that train together, one for each GPU; a batch is batch_size times all of them."""
+    nodes: Count = 1
+    """Machines that train together."""
+    save_minutes: Strength = 10.0
+    """Minutes after which the state is written in the middle of an epoch, to resume from; 0 only at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,10 +241,9 @@ def load(path: str | Path) -> Recipe:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(
-            f"cannot be read ({error.strerror})", expected="a recipe (TOML)", do="Check the path.", file=path
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        given = f"cannot be read ({error.strerror})"
+        raise SettingsError(given, expected="a recipe (TOML)", do="Check the path.", file=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"is not TOML ({error})", expected="a recipe", do="Mend that line.", file=path) from error
     return fill(Recipe, values, path.name)
 
@@ -263,7 +267,7 @@ def assign(table: Mapping[str, Any], assignments: list[str]) -> dict[str, Any]:
             raise SettingsError(f"--set {text!r}", expected="TABLE.KEY=VALUE", do="Write: --set encoder.width=32")
         try:
             value = tomllib.loads(f"value = {raw.strip()}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             value = raw.strip()
         part = result
         for key in keys[:-1]:
@@ -279,9 +283,8 @@ def documented(cls: type) -> dict[str, str]:
     """The docstring under each field of a settings dataclass, those of its bases first: help, pages and messages are
     made of it."""
     texts: dict[str, str] = {}
-    for owner in reversed(cls.__mro__):
-        if dataclasses.is_dataclass(owner):
-            texts |= _documented(owner)
+    for owner in filter(dataclasses.is_dataclass, reversed(cls.__mro__)):
+        texts |= _documented(owner)
     return texts
 
 
@@ -289,12 +292,9 @@ def _documented(cls: type) -> dict[str, str]:
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(body, ast.ClassDef)
     pairs = zip(body.body, body.body[1:], strict=False)
-    return {
-        field.target.id: inspect.cleandoc(text.value.value)
-        for field, text in pairs
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-        and isinstance(text.value.value, str)
-    }
+    texts = {}
+    for pair in pairs:
+        match pair:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                texts[name] = inspect.cleandoc(text)
+    return texts

@@ -45,6 +45,7 @@ def train(
     """
     from crnn.config import Recipe
     from crnn.train.fit import fit
+    from crnn.train.ranks import first
 
     console = Console(stderr=True)
     if resume is not None:
@@ -54,7 +55,8 @@ def train(
         made = recipe_of(recipe, data=data, model=model, settings=values, train=training, others=others)
         out = out or _free(Path("runs") / Path(recipe or "transcribe").stem)
         path = fit(made, out, start=start, console=console)
-    console.print(f"best bundle: {path}", highlight=False)
+    if first():
+        console.print(f"best bundle: {path}", highlight=False)
 
 
 def _free(path: Path) -> Path:

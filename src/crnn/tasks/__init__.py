@@ -93,6 +93,9 @@ class Task(Protocol):
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module: ...
     def grow_head(self, head: nn.Module, old: Any, weights: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
     def loss(self, net: nn.Module, batch: Batch) -> Tensor: ...
+    def weight(self, batch: Batch) -> float:
+        """What the mean of the loss is over, so that batches can be brought together: samples, letters, steps."""
+
     def exported(self, net: nn.Module) -> nn.Module:
         """Of ``net``, what a graph of ONNX is to say: its answer, or what is made of it by torch at once."""
 

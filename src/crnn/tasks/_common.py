@@ -13,6 +13,7 @@ import numpy as np
 from crnn.data.formats import Answer
 from crnn.errors import SettingsError
 from crnn.files import write_aside
+from crnn.tasks._arrays import first_lengths
 from crnn.types import Prediction, Sample
 
 
@@ -74,6 +75,10 @@ class Common:
     def by_label(self, pairs: Sequence[tuple[Any, Prediction]]) -> dict[Any, float]:
         """How well each label is answered, from 0 to 1; nothing where there are no labels."""
         return {}
+
+    def weight(self, batch: Any) -> float:
+        """What the mean of the loss is over, so that batches can be brought together: samples, or their steps."""
+        return float(first_lengths(batch.inputs).sum()) if self.aligned else len(batch)
 
     def word(self, value: Any) -> str:
         """A value for people, in a few letters."""

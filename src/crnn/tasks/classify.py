@@ -139,11 +139,20 @@ class Classify(Common):
         own, other = (self._cross_entropy(y, targets) for targets in (batch.targets, batch.targets[order]))
         return share * own + (1 - share) * other
 
+    def weight(self, batch: Batch) -> float:
+        """Samples, each by the weight of its class."""
+        weights = self._weights(batch.targets.device)
+        return float(len(batch) if weights is None else weights[batch.targets].sum())
+
+    def _weights(self, device: Any) -> Tensor | None:
+        """Of each class, where they are balanced."""
+        if not self.settings.balance:
+            return None
+        counts = torch.tensor(self.labels.counts, dtype=torch.float32, device=device).clamp(min=1)
+        return (counts.mean() / counts) ** self.settings.balance
+
     def _cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
-        weights = None
-        if self.settings.balance:
-            counts = torch.tensor(self.labels.counts, dtype=torch.float32, device=logits.device).clamp(min=1)
-            weights = (counts.mean() / counts) ** self.settings.balance
+        weights = self._weights(logits.device)
         return F.cross_entropy(logits, targets, weight=weights, label_smoothing=self.settings.smoothing)
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:

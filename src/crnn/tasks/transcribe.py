@@ -180,6 +180,10 @@ class Transcribe(Common):
         loss = F.ctc_loss(y.transpose(0, 1), targets.x, lengths, targets.lengths, reduction="sum", zero_infinity=True)
         return loss / targets.lengths.sum().clamp(min=1)
 
+    def weight(self, batch: Batch) -> float:
+        """Letters, of which the loss is the mean."""
+        return float(batch.targets.lengths.sum())
+
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
         """One reading for each sample; parts are letters, their places in columns of the input."""
         return [self.read(id, *said) for id, said in zip(batch.ids, self.said(net, batch), strict=True)]

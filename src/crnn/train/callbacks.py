@@ -51,6 +51,7 @@ class KeepBest(Callback):
 
     def on_validation_epoch_end(self, trainer: Any, module: Any) -> None:
         task = module.bundle.task
+        module.share(self.truth)
         self.predictions = list(module.predictions)
         self.figures = task.score(
             [(self.truth[p.id], p) for p in self.predictions], [self.groups[p.id] for p in self.predictions]
@@ -61,7 +62,7 @@ class KeepBest(Callback):
         if self.best is None or (value != self.best and better(value, self.best) == value):
             self.best = value
             settled = task.settle([(self.truth[p.id], p) for p in self.predictions])
-            self._write(replace(module.bundle, task=settled), trainer.current_epoch)
+            self._write(replace(module.bundle, task=settled), trainer)
         elif trainer.current_epoch - self.best_epoch >= self.patience:
             trainer.should_stop = True
         for key in task.figures:
@@ -71,10 +72,12 @@ class KeepBest(Callback):
         if not self.truth:
             self.seconds = time.perf_counter() - self._start
             with averaged(trainer, module):
-                self._write(module.bundle, trainer.current_epoch)
+                self._write(module.bundle, trainer)
 
-    def _write(self, bundle: Bundle, epoch: int) -> None:
-        self.best_epoch = epoch
+    def _write(self, bundle: Bundle, trainer: Any) -> None:
+        self.best_epoch = epoch = trainer.current_epoch
+        if not trainer.is_global_zero:
+            return
         bundle.card = {
             **self.card,
             "epoch": epoch + 1,
@@ -84,7 +87,8 @@ class KeepBest(Callback):
         bundle.save(self.path)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_epoch": self.best_epoch, "seconds": self.seconds}
+        seconds = time.perf_counter() - self._start
+        return {"best": self.best, "best_epoch": self.best_epoch, "seconds": seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.best_epoch, self.seconds = state["best"], state["best_epoch"], state["seconds"]
@@ -167,29 +171,34 @@ class Progress(Callback):
         module.epoch_loss.zero_()
         self.waited = self.steps_seconds = 0.0
         self.samples = self.steps = 0
-        self.mark = time.perf_counter()
-        if self.console.is_terminal:
-            self.bar.start()
-        name = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.row = self.bar.add_task(name, total=trainer.num_training_batches, said="")
+        self.mark = 0.0
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
         now = time.perf_counter()
-        self.waited += now - self.mark if batch_idx else 0.0  # the first batch also starts the readers
+        if self.row is None:
+            if self.console.is_terminal:
+                self.bar.start()
+            name = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            self.row = self.bar.add_task(name, total=trainer.num_training_batches, completed=self.steps, said="")
+        self.waited += now - self.mark if self.mark else 0.0  # the first batch also starts the readers
         self.mark = now
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         now = time.perf_counter()
         self.steps_seconds += now - self.mark
         self.mark = now
-        self.samples += sum(map(len, batch.batches))
+        self.samples += module.samples
         self.steps += 1
         loss = float(module.epoch_loss) / self.steps
         self.bar.update(self.row, advance=1, said=f"loss {loss:.3f}")
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        self.bar.remove_task(self.row)
+        if self.row is not None:
+            self.bar.remove_task(self.row)
+        self.row = None
         self.bar.stop()
+        if not trainer.is_global_zero:
+            return
         keep, task = self.keep, module.bundle.task
         busy = max(1e-9, self.waited + self.steps_seconds)
         row: dict[str, Any] = {
@@ -222,6 +231,13 @@ class Progress(Callback):
 
     def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
         self.bar.stop()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in ("waited", "steps_seconds", "samples", "steps")}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for key, value in state.items():
+            setattr(self, key, value)
 
 
 def _clock(seconds: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -13,84 +12,33 @@ from typing import Any
 
 import lightning.pytorch as lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from rich.console import Console
 from torch.utils.data import DataLoader
 
-from crnn.bundle import NAME, Bundle, load
-from crnn.config import Recipe, TrainSettings, as_dict, fill
-from crnn.data.collate import Loaded, collate
+from crnn.bundle import NAME, load
+from crnn.config import Recipe, as_dict, fill
+from crnn.data.collate import collate
 from crnn.data.dataset import Samples
 from crnn.data.inputs import Several
 from crnn.data.sampler import Buckets
-from crnn.errors import SettingsError, TrainingError
+from crnn.errors import CrnnError, SettingsError, TrainingError
 from crnn.files import write_aside
 from crnn.precision import resolve
 from crnn.registry import suggest
 from crnn.train.averaging import Averaging
 from crnn.train.callbacks import KeepBest, Progress, Watchdog
 from crnn.train.prepare import Part, Prepared, prepare
-from crnn.types import Prediction, Sample, in_source
+from crnn.train.ranks import ToldByAll, check_started, first, lost
+from crnn.train.run import Run
+from crnn.train.state import Aside, KeepState, reached
+from crnn.types import Sample
 
 RECIPE = "recipe.json"
 STATE = "last.ckpt"
 EPOCHS = "epochs.jsonl"
-SHORTEST = 5  # of so many parts of a run at most one is warm-up, so that small data are learned at the full rate, too
-
-
-class Run(lightning.LightningModule):
-    """A bundle in training: the task's loss, its predictions on the validation part, AdamW under a cosine."""
-
-    def __init__(self, bundle: Bundle, settings: TrainSettings, steps: int) -> None:
-        super().__init__()
-        self.bundle, self.settings, self.steps = bundle, settings, steps
-        self.net = bundle.net
-        self.predictions: list[Prediction] = []
-        self.left_out: dict[str, None] = {}
-        self.epoch_loss = torch.zeros(())
-
-    def training_step(self, loaded: Loaded, _: int) -> torch.Tensor | None:
-        self.left_out.update(dict.fromkeys(str(e) for e in loaded.left_out))
-        if loaded.batch is None:
-            return None
-        losses = [self.bundle.task.loss(self.net, batch) for batch in loaded.batches]
-        counts = [len(batch) for batch in loaded.batches]
-        loss = (
-            sum(loss * (n / sum(counts)) for loss, n in zip(losses, counts, strict=True)) if losses[1:] else losses[0]
-        )
-        if not torch.isfinite(loss):
-            ids = [id for batch in loaded.batches for id in batch.ids]
-            raise TrainingError(
-                f"the loss is {loss.item()} in epoch {self.current_epoch} at {', '.join(ids[:16])}",
-                expected="a finite number",
-                do="Look at these files; if they are in order, halve train.learning_rate.",
-            )
-        self.epoch_loss += loss.detach().cpu()
-        return loss
-
-    def validation_step(self, loaded: Loaded, _: int) -> None:
-        self.left_out.update(dict.fromkeys(str(e) for e in loaded.left_out))
-        for batch in loaded.batches:
-            predictions = self.bundle.task.predict(self.net, batch)
-            self.predictions += map(in_source, predictions, batch.scales)
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.global_step)  # dropout depends on the step alone
-
-    def configure_optimizers(self) -> Any:
-        s = self.settings
-        matrices = [p for p in self.net.parameters() if p.dim() > 1]
-        vectors = [p for p in self.net.parameters() if p.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": s.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=s.learning_rate)
-
-        def factor(step: int) -> float:
-            rise = min(1.0, (step + 1) / max(1, min(s.warmup, self.steps // SHORTEST)))
-            return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps))))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def fit(
@@ -105,9 +53,10 @@ def fit(
     """Train as ``recipe`` says and give the path of the best bundle in the folder ``run``.
 
     ``start`` names a bundle to fine-tune; ``samples`` are data in memory, instead of those that the recipe names.
-    ``resume`` goes on with the run in that folder after its last whole epoch. Beside the bundle the folder holds
+    ``resume`` goes on with the run in that folder where its state was last written. Beside the bundle the folder holds
     ``recipe.json``, ``epochs.jsonl`` (figures of each epoch), ``log/`` (TensorBoard) and ``last.ckpt`` (the state to
-    resume from).
+    resume from). Where ``train.devices`` and ``train.nodes`` ask for several processes, all of them call this; the
+    first writes and speaks.
     """
     run = Path(run)
     console = console or Console(stderr=True)
@@ -118,11 +67,15 @@ def fit(
             f"the folder {run} holds a run", expected="a new folder", do=f"Name another, or: crnn train --resume {run}"
         )
     s = recipe.train
+    check_started(s.devices, s.nodes)
+    speaks = s.devices * s.nodes == 1 or first()
+    if not speaks:
+        console = Console(quiet=True)
     if s.threads:
         torch.set_num_threads(s.threads)
     prepared = prepare(recipe, start=None if start is None else load(start), samples=samples)
-    run.mkdir(parents=True, exist_ok=True)
-    if not resume:
+    if not resume and speaks:
+        run.mkdir(parents=True, exist_ok=True)
         values = {"recipe": as_dict(recipe), "start": None if start is None else str(start)}
         with write_aside(run / RECIPE) as file:
             json.dump(values, file, indent=1, ensure_ascii=False)
@@ -139,15 +92,16 @@ class _Loop:
     def fit(self, resume: bool) -> None:
         p, s = self.prepared, self.recipe.train
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-        module = Run(p.bundle, s, s.epochs * -(-len(p.train.samples) // s.batch_size))
+        ranks = s.devices * s.nodes
+        module = Run(p.bundle, s, s.epochs * -(-len(p.train.samples) // (s.batch_size * ranks)))
         device = "cuda" if s.device != "cpu" and torch.cuda.is_available() else "cpu"
-        precision = resolve(s.precision, device)
+        # several processes that measure would not always agree
+        auto = "float32" if ranks > 1 and device == "cpu" and s.precision == "auto" else s.precision
+        precision = resolve(auto, device)
         truth = {sample.id: p.bundle.task.truth(sample) for sample in p.valid.samples}
         groups = {sample.id: sample.group for sample in p.valid.samples}
         keep = KeepBest(self.run / NAME, truth, groups, self._card(precision), s.patience)
-        state = ModelCheckpoint(
-            dirpath=self.run, filename=Path(STATE).stem, enable_version_counter=False, save_on_train_epoch_end=True
-        )
+        state = KeepState(self.run / STATE, s.save_minutes)
         watch = Watchdog(truth, p.train.samples)
         progress = Progress(self.console, keep, self.run / EPOCHS)
         progress.introduce(p, precision)
@@ -156,7 +110,10 @@ class _Loop:
             warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
             trainer = lightning.Trainer(
                 accelerator="gpu" if device == "cuda" else "cpu",
-                devices=1,
+                devices=s.devices,
+                num_nodes=s.nodes,
+                strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if ranks > 1 else "auto",
+                plugins=_plugins(),
                 max_epochs=s.epochs,
                 precision="bf16-mixed" if precision == "bfloat16" else "32-true",
                 gradient_clip_val=s.clip,
@@ -171,24 +128,25 @@ class _Loop:
                 use_distributed_sampler=False,
             )
             path = self.run / STATE if resume else None
-            first = self._finished_epochs(path, progress)
+            epochs, batches = (0, 0) if path is None else reached(path)
+            if trainer.is_global_zero:
+                progress.forget(epochs)
             # workers are given their first batches before the trainer knows at which epoch it goes on
-            train = self._loader(p.train, lambda: max(first, trainer.current_epoch))
-            valid = self._loader(p.valid)
+            rank = trainer.global_rank
+            train = self._loader(p.train, rank, lambda: max(epochs, trainer.current_epoch), (epochs, batches))
+            valid = self._loader(p.valid, rank)
             try:
                 trainer.fit(module, train, valid, ckpt_path=path, weights_only=True if path else None)
             except SystemExit:  # what Lightning makes of Ctrl-C
                 raise KeyboardInterrupt from None
+            except Exception as error:
+                if ranks > 1:
+                    _end_together(trainer, error)
+                raise
 
-    def _finished_epochs(self, state: Path | None, progress: Progress) -> int:
-        """Epochs that the state to resume from has behind it; figures of later ones are forgotten."""
-        count = 0
-        if state is not None:
-            count = int(torch.load(state, weights_only=True, map_location="cpu", mmap=True)["epoch"]) + 1
-        progress.forget(count)
-        return count
-
-    def _loader(self, part: Part, epoch: Callable[[], int] | None = None) -> DataLoader:
+    def _loader(
+        self, part: Part, rank: int, epoch: Callable[[], int] | None = None, done: tuple[int, int] = (0, 0)
+    ) -> DataLoader:
         s, train = self.recipe.train, epoch is not None
         kind = self.prepared.bundle.kind
         task = self.prepared.bundle.task
@@ -196,7 +154,16 @@ class _Loop:
             given = f"the recipe varies its inputs: {', '.join(self.recipe.augment)}"
             raise SettingsError(given, expected=f"none, for {task.name}", do="Leave [augment] out.")
         augment = _variations(kind, self.recipe.augment) if train and s.augment and task.varies else None
-        buckets = Buckets(part.widths, s.batch_size, shuffle=train, seed=s.seed, epoch=epoch or (lambda: 0))
+        buckets = Buckets(
+            part.widths,
+            s.batch_size,
+            shuffle=train,
+            seed=s.seed,
+            epoch=epoch or (lambda: 0),
+            done=done,
+            rank=rank,
+            ranks=s.devices * s.nodes,
+        )
         return DataLoader(
             Samples(part.samples, kind, task, augment=augment, seed=s.seed),
             batch_sampler=buckets,  # type: ignore[arg-type]
@@ -225,6 +192,30 @@ class _Loop:
             "train": as_dict(self.recipe.train),
             "started": time.strftime("%Y-%m-%d"),
         }
+
+
+def _plugins() -> list[Any]:
+    """How states are written, and that a job of SLURM that was stopped is resumed by who started it, exactly."""
+    slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+    return [Aside(), *slurm]
+
+
+def _end_together(trainer: lightning.Trainer, error: Exception) -> None:
+    """Of several processes, one tells what went wrong: who found it alone, or the first if all know."""
+    launcher: Any = trainer.strategy.launcher
+    if trainer.is_global_zero and hasattr(launcher, "procs"):
+        for process in launcher.procs:
+            process.terminate()
+    if isinstance(error, CrnnError) and not isinstance(error, ToldByAll):
+        return
+    if not trainer.is_global_zero and (isinstance(error, ToldByAll) or lost(error)):
+        raise SystemExit(2) from None
+    if lost(error):
+        raise TrainingError(
+            "another of the processes that train together has ended",
+            expected="all of them to the end",
+            do="See what it said; then go on with crnn train --resume.",
+        ) from error
 
 
 def _variations(kind: Any, table: Mapping[str, Any]) -> Any:

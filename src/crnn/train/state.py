@@ -1,0 +1,71 @@
+"""The state that a run goes on from: written after each epoch and, where an epoch is long, in the middle of it."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+
+from crnn.files import write_aside
+
+SO_FAR = "epoch_so_far"
+
+
+class Aside(TorchCheckpointIO):
+    """Writes states aside and renames them, so that a stop at any moment leaves the old one or the new one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """``checkpoint`` at ``path``. Raises ``DataError`` where the system does not let it write."""
+        buffer = io.BytesIO()  # torch would hide what the system says of a full disk
+        torch.save(checkpoint, buffer)
+        with write_aside(path, "wb") as file:
+            file.write(buffer.getbuffer())
+
+
+class KeepState(Checkpoint):
+    """Writes the state at the end of each epoch, and within it whenever ``minutes`` have passed (0: never).
+
+    A state in the middle says how many batches of its epoch are done, and what was seen of them.
+    """
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        self.path, self.minutes = path, minutes
+        self.so_far: dict[str, Any] = {}
+        self._last = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if not self.minutes or trainer.is_last_batch:  # whose state is that of the epoch's end
+            return
+        due = time.monotonic() - self._last >= 60 * self.minutes
+        if trainer.world_size > 1:
+            due = trainer.strategy.reduce_boolean_decision(due, all=False)
+        if due:
+            self.so_far = {"batches": batch_idx + 1, **module.so_far()}
+            self._write(trainer)
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        self.so_far = {}
+        self._write(trainer)
+
+    def _write(self, trainer: Any) -> None:
+        trainer.save_checkpoint(self.path)
+        self._last = time.monotonic()
+
+    def on_save_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint[SO_FAR] = self.so_far
+
+    def on_load_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
+        if checkpoint.get(SO_FAR):
+            module.go_on(checkpoint[SO_FAR])
+
+
+def reached(path: Path) -> tuple[int, int]:
+    """How many epochs the state at ``path`` has behind it, and how many batches of the next."""
+    state = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+    batches = state.get(SO_FAR, {}).get("batches", 0)
+    return int(state["epoch"]) + (not batches), int(batches)
