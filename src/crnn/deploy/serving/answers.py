@@ -22,7 +22,7 @@ from crnn.deploy.serving.jobs import Given, Job, Options, Upload
 from crnn.deploy.serving.limits import Limits, Refused, too_large
 from crnn.deploy.serving.page_html import page_html
 from crnn.errors import CrnnError, SettingsError
-from crnn.types import InputSpec, Prediction, Sample
+from crnn.types import InputSpec, Sample
 
 Answered = dict[str, Any] | CrnnError | Exception
 """Plain values, what is wrong with a sample, or a mistake of ours."""
@@ -140,11 +140,10 @@ class Answerer:
             if isinstance(self.network, PageReader):
                 values = answer.plain()
                 return {**values, "html": page_html(self.network.grey(sample), answer)} if job.html else values
-            prediction: Prediction = answer
-            values = plain(self.task, prediction, top=job.options.top)
+            task = self._with(job.options).task
+            values = plain(task, answer, top=job.options.top)
             if job.html:
-                task = self._with(job.options).task
-                values["html"] = task.show(prediction, None, self.kind.shown(sample.x))
+                values["html"] = task.show(answer, None, self.kind.shown(sample.x))
             return values
         except Exception as error:
             return error

@@ -87,10 +87,7 @@ def app_of(service: Service, *, token: str | None = None, hosts: frozenset[str] 
         if not isinstance(error, CrnnError):
             return said({"error": plain_error(_sentence(error))}, 500)
         headers = {"retry-after": str(error.retry)} if isinstance(error, Refused) and error.retry else {}
-        status = status_of(error)
-        if status in (408, 413):  # what the client still sends is not read
-            headers["connection"] = "close"
-        return said({"error": plain_error(error)}, status, headers)
+        return said({"error": plain_error(error)}, status_of(error), headers)
 
     async def on_error(request: Any, error: Exception) -> Response:
         return broken(error)

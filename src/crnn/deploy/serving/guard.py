@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +27,8 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
+LINGER = 2.0
+"""Seconds in which a client that is refused may send the rest of its request."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Scope = Mapping[str, Any]
 
@@ -58,10 +61,20 @@ class Guard:
             return
         start, status = perf_counter(), 101 if scope["type"] == "websocket" else 499  # until more is known
 
+        whole = scope["type"] == "websocket"
+
+        async def receiving() -> Any:
+            nonlocal whole
+            message = await receive()
+            whole = not message.get("more_body", False)
+            return message
+
         async def sending(message: dict[str, Any]) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if status >= 400 and not whole and _closes(scope):
+                    await _rest(receiving)
                 known = {name.lower() for name, _ in message["headers"]}
                 own = [pair for pair in HEADERS if pair[0] not in known]
                 message = {**message, "headers": [*message["headers"], *own]}
@@ -71,7 +84,7 @@ class Guard:
         try:
             refused = self._refused(scope)
             if refused is None:
-                await self.app(scope, receive, sending)
+                await self.app(scope, receiving, sending)
             elif scope["type"] == "websocket":
                 await _close(refused, receive, send)
             else:
@@ -103,6 +116,21 @@ class Guard:
         return Refused(401, "a wrong token" if given_token else "no token", expected="the server's token", do=do)
 
 
+def _closes(scope: Scope) -> bool:
+    """Whether the connection ends with the answer."""
+    asked = dict(scope["headers"]).get(b"connection", b"").lower()
+    return asked == b"close" or scope["http_version"] == "1.0"
+
+
+async def _rest(receiving: Callable[[], Awaitable[Any]]) -> None:
+    """Let the client send the rest of its request for a while: closed before, its connection would break, and the
+    answer be lost."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            while (await receiving()).get("more_body", False):
+                pass
+
+
 def _name(host: str) -> str:
     """The host of ``HOST:PORT``."""
     try:
@@ -115,7 +143,6 @@ async def _answer(error: Refused, send: Any) -> None:
     body = json.dumps({"error": plain_error(error)}, ensure_ascii=False).encode("utf-8", "replace")
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
-    headers += [(b"connection", b"close")]  # what the request still sends is not read
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
