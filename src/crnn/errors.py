@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class CrnnError(Exception):
@@ -16,6 +17,16 @@ class CrnnError(Exception):
         where = f"{file}: " if file is not None else ""
         super().__init__(f"{where}{given}; expected {expected}. {do}")
         self.given, self.expected, self.do, self.file = given, expected, do, file
+
+    def __reduce__(self) -> Any:
+        """What processes hand each other; without it an unreadable file in a reader's process would end a training."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(cls: type[CrnnError], args: tuple[Any, ...], values: dict[str, Any]) -> CrnnError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(values)
+    return error
 
 
 class DataError(CrnnError):
