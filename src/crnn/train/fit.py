@@ -91,7 +91,8 @@ class _Loop:
 
     def fit(self, resume: bool) -> None:
         p, s = self.prepared, self.recipe.train
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        for name in ("lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         ranks = s.devices * s.nodes
         module = Run(p.bundle, s, s.epochs * -(-len(p.train.samples) // (s.batch_size * ranks)))
         device = "cuda" if s.device != "cpu" and torch.cuda.is_available() else "cpu"
@@ -112,7 +113,7 @@ class _Loop:
                 accelerator="gpu" if device == "cuda" else "cpu",
                 devices=s.devices,
                 num_nodes=s.nodes,
-                strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if ranks > 1 else "auto",
+                strategy=DDPStrategy(broadcast_buffers=False) if ranks > 1 else "auto",
                 plugins=_plugins(),
                 max_epochs=s.epochs,
                 precision="bf16-mixed" if precision == "bfloat16" else "32-true",

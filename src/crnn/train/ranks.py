@@ -105,7 +105,7 @@ class Ranks:
         both = torch.stack([loss.detach().double(), loss.new_tensor(float(problem is not None)).double()])
         total, problems = self.sum(both).unbind()
         if problems:
-            found = next(p for p in self.objects(problem) if p is not None)
+            found: CrnnError = next(p for p in self.objects(problem) if p is not None)
             raise ToldByAll(found.given, expected=found.expected, do=found.do, file=found.file)
         return total
 

@@ -58,11 +58,11 @@ class Run(lightning.LightningModule):
     def _step_of_many(self, ranks: Ranks, loaded: Loaded, weights: list[float]) -> torch.Tensor:
         """The loss of this process's part, so that the mean over the processes is that of the whole batch."""
         batches, shares, self.samples = ranks.level(loaded.batches, weights)
-        loss = sum((p * 0).sum() for p in self.net.parameters())  # where nobody has a batch
+        loss = sum((p * 0).sum() for p in self.net.parameters())  # whatever has no part in this step is waited for, too
         for i, (batch, share) in enumerate(zip(batches, shares, strict=True)):
             ranks.weight = float(i < len(loaded.batches))
             part = self.bundle.task.loss(self.net, batch)
-            loss = loss + share * part if share else loss + 0.0 * part
+            loss = loss + share * part
         problem = self._problem(loss, batches)
         self.epoch_loss += ranks.agree(loss, problem).float().cpu()
         return loss * ranks.count
