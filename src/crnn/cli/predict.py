@@ -208,7 +208,7 @@ class _Job:
             except CrnnError as error:
                 self.left_out.append(error)
                 continue
-            fragments[sample.id] = task.show(why.prediction, task.truth(sample), picture)
+            fragments[sample.id] = task.show(why.prediction, task.so_far(sample), picture)
             yield why.prediction
         summary = {"bundle": predictor.name, "samples": len(fragments)}
         write_answers(page, fragments, title=f"{task.name}: why", summary=summary)

@@ -110,6 +110,9 @@ class Task(Protocol):
         text ``of``: ``(rows,)``, which a gradient can go through. All rows are as long. Raises ``SettingsError``."""
 
     def truth(self, sample: Sample) -> Any: ...
+    def so_far(self, sample: Sample) -> Any:
+        """What ``show`` is given where nothing is compared: the truth, or as much of it as there is."""
+
     def score(
         self, pairs: Sequence[tuple[Any, Prediction]], groups: Sequence[str | None] | None = None
     ) -> dict[str, float]: ...

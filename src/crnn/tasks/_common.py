@@ -60,6 +60,14 @@ class Common:
         """Of ``net``, what a graph of ONNX is to say: its answer, or what is made of it by torch at once."""
         return net
 
+    def so_far(self, sample: Sample) -> Any:
+        """What ``show`` is given where nothing is compared: the truth, if there is one."""
+        return self.truth(sample)
+
+    def truth(self, sample: Sample) -> Any:
+        """What is to be answered of ``sample``, ``None`` where nobody knows."""
+        raise NotImplementedError
+
     def arrays(self) -> dict[str, np.ndarray]:
         """What was learned and is too large for plain values, by name."""
         return {}

@@ -51,6 +51,10 @@ class Reported(Common):
     def truth(self, sample: Sample) -> Course | None:
         return None if sample.y is None else Course(sample.x, self.targets, flat(sample.y))
 
+    def so_far(self, sample: Sample) -> Course:
+        """How it went so far, where nobody knows what comes."""
+        return self.truth(sample) or Course(sample.x, self.targets, np.zeros((0, len(self.targets))))
+
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.forecasts.score``."""
         truths, answers, bands = tables(pairs)
@@ -169,7 +173,8 @@ class Reported(Common):
         """An HTML fragment: what was seen, what came, and what was foretold, of each column that is most off."""
         value = prediction.value
         order = list(range(len(self.names)))
-        if truth is not None:
+        came = truth is not None and len(truth.ahead) > 0
+        if truth is not None and came:
             away = abs(value.point - truth.ahead).mean(0) / self.deviation
             order = np.argsort(-away).tolist()
         when = dates(prediction.id, self.settings.lead, self.settings.horizon, self.settings.step)
@@ -177,7 +182,7 @@ class Reported(Common):
             course_svg(
                 self.names[i],
                 None if truth is None else truth.seen[:, i],
-                None if truth is None else truth.ahead[:, i],
+                None if truth is None or not came else truth.ahead[:, i],
                 value.point[:, i],
                 value.bands[:, i],
                 lead=self.settings.lead,

@@ -33,7 +33,8 @@ class Future:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """How it went: what was seen of the targets, and what came, ``ahead`` ``(horizon, targets)``."""
+    """How it went: what was seen of the targets, and what came, ``ahead`` ``(horizon, targets)``, nothing where it is
+    still to come."""
 
     source: Any
     targets: tuple[int, ...]

@@ -143,7 +143,7 @@ class Answerer:
             task = self._with(job.options).task
             values = plain(task, answer, top=job.options.top)
             if job.html:
-                values["html"] = task.show(answer, None, self.kind.shown(sample.x))
+                values["html"] = task.show(answer, task.so_far(sample), self.kind.shown(sample.x))
             return values
         except Exception as error:
             return error

@@ -17,8 +17,8 @@ SHOWN = 1200
 
 
 def page_html(grey: np.ndarray, page: ReadPage) -> str:
-    """An HTML fragment: the page ``grey`` ``(height, width)`` with the lines that were found, each with its text as
-    its title, and the text below."""
+    """An HTML fragment: the page ``grey`` ``(height, width)`` with the lines that were found, the text of each lying
+    over it, not to be seen but to be selected, and below it all of the text."""
     picture, (width, height) = Image.fromarray(grey), page.size
     picture.thumbnail((SHOWN, 2 * SHOWN))
     file = io.BytesIO()
@@ -35,8 +35,15 @@ def page_html(grey: np.ndarray, page: ReadPage) -> str:
 
 def _line(line: TextLine, width: float) -> str:
     outline, base = (" ".join(f"{x:.0f},{y:.0f}" for x, y in points) for points in (line.polygon, line.baseline))
+    (x, y), length = line.baseline[0], line.baseline[-1][0] - line.baseline[0][0]
+    place = f'x="{x:.0f}" y="{y:.0f}" font-size="{0.6 * line.height:.0f}" textLength="{max(1.0, length):.0f}"'
+    over = (
+        f'<text {place} lengthAdjust="spacingAndGlyphs" fill-opacity="0">{escape(line.text)}</text>'
+        if line.text
+        else ""
+    )
     return (
         f"<g><title>{escape(line.text or 'a line')}</title>"
         f'<polygon points="{outline}" fill="#0969da" fill-opacity="0.12"/>'
-        f'<polyline points="{base}" fill="none" stroke="#0969da" stroke-width="{width:.1f}"/></g>'
+        f'<polyline points="{base}" fill="none" stroke="#0969da" stroke-width="{width:.1f}"/>{over}</g>'
     )

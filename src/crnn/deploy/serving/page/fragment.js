@@ -26,7 +26,7 @@ const SHEET = `
   img { max-height: 26rem !important; } /* reports show many, this page one to look at */
   @media (min-width: 50rem) {
     :host(.pages) .answer { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 1.25rem; }
-    :host(.pages) .answer > p { margin: 0; }
+    :host(.pages) .answer > p { margin: 0; font-size: .85rem; line-height: 1.5; overflow-wrap: anywhere; }
   }
   table { border-collapse: collapse; }
   th, td { text-align: left; padding: .3rem 1rem .3rem 0; border-top: 1px solid var(--line); vertical-align: baseline; }

@@ -62,14 +62,24 @@ function askFiles(files) {
     const mb = Math.ceil(file.size / 1e6);
     if (most && mb > 1.1 * most) {
       // a server that ends an upload cannot say why: browsers tell of no answer that comes before its end
-      failed(card, { given: `The file has ${count(mb, "megabyte")}`, expected: `at most ${most}`, do: "Make it smaller." });
+      failed(card, { given: `The file has ${count(mb, "megabyte")}`, expected: `at most ${most} megabytes`, do: "Make it smaller." });
       continue;
     }
-    play(card, file);
-    const body = new FormData();
-    body.append("file", file, file.name);
-    ask(card, body);
+    askFile(card, file);
   }
+}
+
+async function askFile(card, file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    failed(card, { given: "The browser cannot read it", expected: "a file", do: "Choose the files of a folder." });
+    return;
+  }
+  play(card, file);
+  const body = new FormData();
+  body.append("file", file, file.name);
+  ask(card, body);
 }
 
 function askText(text) {

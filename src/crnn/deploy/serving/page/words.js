@@ -24,7 +24,7 @@ export function reads(about) {
   const kinds = about.inputs.map((input) => {
     const files = usualFirst(input.suffixes).map((suffix) => suffix.slice(1)).join(" ");
     const name = about.inputs.length > 1 ? `${input.name}: ` : "";
-    return name + (input.text ? `text${files ? `, ${files}` : ""}` : files);
+    return name + (input.text ? `texts${files ? ` or ${files}` : ""}` : files);
   });
   const most = Object.entries(LIMITS)
     .filter(([name, { of }]) => about.limits?.[name] && about.inputs.some(({ kind }) => !of || of.includes(kind)))
