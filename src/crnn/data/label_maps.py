@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from crnn.data.arrays import BROKEN
 from crnn.data.inputs._pictures import _open, size_of
 from crnn.errors import DataError
 from crnn.types import Clip
@@ -122,7 +123,7 @@ def _painted(source: Painted) -> np.ndarray:
                 x = np.asarray(picture).astype(np.int32)
                 return x if not colours or picture.mode != "L" else _of_grey(x, source)
             x = np.asarray(picture.convert("RGB")).astype(np.int32)
-        except (OSError, SyntaxError, ValueError) as error:
+        except BROKEN as error:
             do = "Copy it again or take it out of the data."
             raise DataError(f"cannot be decoded ({error})", expected="a picture", do=do, file=source.path) from error
     packed = x[..., 0] << 16 | x[..., 1] << 8 | x[..., 2]

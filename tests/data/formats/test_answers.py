@@ -98,7 +98,7 @@ def test_arrays_in_one_file(tmp_path: Path) -> None:
         ({"z": [1]}, "holds the arrays z"),
         ({"x": [1, 2], "y": [1]}, "has 2 entries of x and 1 of y"),
         ({"x": [1], "split": ["later"]}, "entry 0 has the split 'later'"),
-        ({"x": np.array([None])}, "cannot be read"),
+        ({"x": np.array([None])}, "holds the array x, which is one of Python objects"),
     ],
 )
 def test_arrays_that_make_no_sense(arrays: dict[str, Any], words: str, tmp_path: Path) -> None:

@@ -104,10 +104,12 @@ def _size(picture: Path) -> tuple[int, int, float | None]:
     """Width and height as shown (after the camera's rotation) and dots an inch, from the file's head."""
     from PIL import Image
 
+    from crnn.data.inputs._pictures import READ
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(picture) as image:
+            with Image.open(picture, formats=READ) as image:
                 (width, height), dpi = image.size, image.info.get("dpi")
                 told = image.format == "TIFF" or "exif" in image.info  # asking a PNG without it would decode it
                 turned = told and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -39,7 +40,7 @@ def walk(path: Path) -> list[Path]:
             continue
         entered.add(real)
         subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
-        files += (Path(folder, name) for name in names if not _hidden(name))
+        files += (Path(folder, name) for name in names if not _hidden(name) and not _pipe(folder, name))
     return sorted(files)
 
 
@@ -156,6 +157,15 @@ def unreadable(path: Path, error: OSError) -> DataError:
     return DataError(
         f"cannot be read ({error.strerror})", expected="a readable file", do="Check its permissions.", file=path
     )
+
+
+def _pipe(folder: str, name: str) -> bool:
+    """Whether it is neither a file nor a link to one: a pipe would be waited for."""
+    try:
+        mode = os.stat(os.path.join(folder, name)).st_mode
+    except OSError:  # a link to nowhere, of which reading will tell
+        return False
+    return not stat.S_ISREG(mode)
 
 
 def _hidden(name: str) -> bool:

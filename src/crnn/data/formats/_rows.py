@@ -148,7 +148,7 @@ def _parquet(path: Path) -> Any:
         raise MissingExtra("pyarrow", "series") from error
     try:
         return pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
         raise _not_parquet(path) from error
 
 
@@ -162,7 +162,7 @@ def _parquet_rows(path: Path, names: Sequence[str]) -> Iterator[tuple[int, dict[
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
-        except (pyarrow.ArrowException, OSError, ValueError) as error:
+        except (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
             raise _not_parquet(path) from error
 
 

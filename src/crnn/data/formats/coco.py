@@ -50,7 +50,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
                 one = [_box(annotation, number, legend, file)] if boxed else _polygons(annotation, number, file)
                 drawn[annotation["image_id"]] += one
             except DataError as error:
-                broken[annotation["image_id"]] = error
+                broken[annotation.get("image_id")] = error
             except (KeyError, TypeError, AttributeError):
                 given, do = f"has an annotation {str(annotation)[:60]!r}", "Write its image_id and category_id."
                 left_out.append(DataError(given, expected="one as COCO describes it", do=do, file=file))

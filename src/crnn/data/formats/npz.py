@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
+from crnn.data.arrays import BROKEN, open_npz
 from crnn.data.formats._files import SPLITS
 from crnn.errors import CrnnError, DataError
 from crnn.types import Sample
@@ -30,10 +29,10 @@ def recognise(path: Path) -> bool:
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
     """A sample for each entry of ``x``; its id is its place. Raises ``DataError``."""
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("x", *EACH) if name in file.files}
-            names = list(file.files)
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, BadZipFile, zlib.error) as error:
+        with open_npz(path) as stored:
+            names = stored.names
+            arrays = {name: stored[name] for name in ("x", *EACH) if name in names}
+    except BROKEN as error:
         do = "Write it with numpy.savez(path, x=..., y=...); arrays of objects are not read."
         raise DataError(f"cannot be read ({error})", expected=WANTED, do=do, file=path) from error
     if "x" not in arrays:
@@ -54,6 +53,9 @@ def samples_of(arrays: Mapping[str, Any], file: Path | str | None = None) -> Ite
                 file=file,
             )
     lengths, groups, split, y = (arrays.get(name) for name in ("lengths", "groups", "split", "y"))
+    if lengths is not None and not (isinstance(lengths, Sequence) or np.asarray(lengths).dtype.kind in "iu"):
+        do = "Write whole numbers."
+        raise DataError("has lengths that are no numbers", expected="the steps of each entry", do=do, file=file)
     digits = len(str(max(0, len(x) - 1)))
     for i in range(len(x)):
         steps = slice(None) if lengths is None else slice(int(lengths[i]))

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crnn.data.inputs._pictures import MOST_PIXELS, Mode, in_mode, opened, size_of
 from crnn.data.inputs._pictures import SUFFIXES as PICTURES
-from crnn.data.inputs._pictures import Mode, in_mode, opened, size_of
+from crnn.data.packed import Packed
 from crnn.errors import DataError, MissingExtra
 
 Source = Path | np.ndarray
@@ -21,6 +22,8 @@ Source = Path | np.ndarray
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".mpg", ".mpeg", ".wmv", ".flv", ".gif"})
 FASTEST = 240  # frames a second above which a film's clock is not believed
 LOST = 0.1  # share of the frames that may be missing at the end
+READ = "mov,matroska,webm,avi,mpeg,mpegvideo,mpegts,asf,flv,gif,live_flv,m4v"
+"""Formats that ffmpeg may take a file for, whatever it is called: play lists and the like would open other files."""
 EXPECTED = "a film (mp4, avi, webm, mkv, mov, gif)"
 AGAIN = "Copy it again or take it out of the data."
 
@@ -53,7 +56,9 @@ def header_of(source: Source) -> Header:
         files = frames_in(source)
         return Header(len(files), size_of(files[0]), None)
     with _opened(source) as (container, stream):
-        count = stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
+        count = stream.frames
+        if not 0 < count <= source.stat().st_size:  # a frame takes a byte at least
+            count = sum(1 for packet in container.demux(stream) if packet.size)
         if not count or not stream.width or not stream.height:
             raise DataError("holds no frames", expected=EXPECTED, do=AGAIN, file=source)
         seconds = container.duration / 1e6 if container.duration else 0
@@ -136,11 +141,19 @@ def _opened(path: Path) -> Iterator[Any]:
     if not path.stat().st_size:
         raise DataError("holds 0 bytes", expected=EXPECTED, do=AGAIN, file=path)
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
+        options = {"format_whitelist": READ, "protocol_whitelist": "file"}
+        with av.open(
+            path.open("rb") if isinstance(path, Packed) else str(path), options=options, metadata_errors="replace"
+        ) as container:
+            stream = next((s for s in container.streams.video if s.codec_context is not None), None)
+            if stream is None:
                 raise DataError("holds no film", expected=EXPECTED, do=AGAIN, file=path)
-            stream = container.streams.video[0]
+            if stream.width * stream.height > MOST_PIXELS:
+                given = f"has frames of {stream.width} x {stream.height} pixels"
+                expected = f"at most {MOST_PIXELS // 1_000_000} million"
+                raise DataError(given, expected=expected, do="Scale it down.", file=path)
             stream.codec_context.thread_count = 1  # many films are read side by side
             yield container, stream
-    except av.error.FFmpegError as error:
-        raise DataError(f"cannot be decoded ({error.strerror})", expected=EXPECTED, do=AGAIN, file=path) from error
+    except (av.error.FFmpegError, MemoryError) as error:
+        why = getattr(error, "strerror", None) or "it needs too much memory"
+        raise DataError(f"cannot be decoded ({why})", expected=EXPECTED, do=AGAIN, file=path) from error

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
+from crnn.data.arrays import BROKEN, check_unpacked, open_npz, read_npy
 from crnn.errors import DataError, MissingExtra
 
 SUFFIXES = frozenset({".npy", ".npz", ".h5", ".hdf5", ".nc"})
@@ -40,7 +39,7 @@ def read_stored(path: Path) -> Stored:
     read = readers.get(path.suffix.lower(), _hdf5)
     try:
         stored = read(path)
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error, RuntimeError) as error:
+    except BROKEN as error:
         raise DataError(f"cannot be read ({error})", expected=WANTED, do=AGAIN, file=path) from error
     if stored.frames.ndim < 3 or stored.frames.dtype.kind not in "fiub" or not stored.frames.size:
         given = f"holds an array of shape {stored.frames.shape} and type {stored.frames.dtype}"
@@ -49,22 +48,13 @@ def read_stored(path: Path) -> Stored:
 
 
 def _npy(path: Path) -> Stored:
-    return Stored(np.load(path, mmap_mode="r", allow_pickle=False))
+    return Stored(read_npy(path))
 
 
 def _npz(path: Path) -> Stored:
-    with np.load(path, allow_pickle=False) as file:
-        shapes = {name: _shape(file, name) for name in file.files}
-        name = _chosen(shapes, path)
-        return Stored(file[name], _of(TIMES, file, file.files), _words(_of(SPLITS, file, file.files)))
-
-
-def _shape(file: Any, name: str) -> tuple[int, ...]:
-    """Of an array in a .npz file, from its header alone."""
-    with file.zip.open(f"{name}.npy") as raw:
-        version = np.lib.format.read_magic(raw)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return read(raw)[0]
+    with open_npz(path) as arrays:
+        name = _chosen({name: arrays.shape(name) for name in arrays.names}, path)
+        return Stored(arrays[name], _of(TIMES, arrays, arrays.names), _words(_of(SPLITS, arrays, arrays.names)))
 
 
 def _hdf5(path: Path) -> Stored:
@@ -73,10 +63,25 @@ def _hdf5(path: Path) -> Stored:
     except ImportError as error:
         raise MissingExtra("h5py", "frames") from error
     with h5py.File(path, "r") as file:
-        found: dict[str, Any] = {}
-        file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        found = _checked(file, path)
         name = _chosen({key: item.shape for key, item in found.items()}, path)
         return Stored(found[name][()], _of(TIMES, found, found), _words(_of(SPLITS, found, found)))
+
+
+def _checked(file: Any, path: Path) -> dict[str, Any]:
+    """The data sets of an open HDF5 file. Raises ``DataError`` for one that lies in another file, or claims more than
+    this one can hold."""
+    found: dict[str, Any] = {}
+    file.visititems(lambda name, item: found.update({name: item}) if hasattr(item, "dtype") else None)
+    for name, item in found.items():
+        if not hasattr(item, "shape"):  # a type that was given a name
+            continue
+        if item.external or item.is_virtual:
+            do = "Write it into the file itself."
+            raise DataError(f"names another file for {name}", expected="data of its own", do=do, file=path)
+        if item.shape is not None:
+            check_unpacked(int(item.nbytes), path)
+    return {name: item for name, item in found.items() if hasattr(item, "shape")}
 
 
 def _netcdf(path: Path) -> Stored:
@@ -85,8 +90,17 @@ def _netcdf(path: Path) -> Stored:
         import netCDF4
     except ImportError as error:
         raise MissingExtra("netCDF4", "frames") from error
+    with path.open("rb") as raw:
+        newer = raw.read(4) == b"\x89HDF"
+    if newer:  # NetCDF 4 is HDF5, and is looked at as such before its own library opens it
+        import h5py  # in the same extra
+
+        with h5py.File(path, "r") as same:
+            _checked(same, path)
     with netCDF4.Dataset(path) as file:
         found = file.variables
+        for item in found.values():
+            check_unpacked(int(item.size) * getattr(item.dtype, "itemsize", 1), path)
         name = _chosen({key: item.shape for key, item in found.items()}, path)
         x = found[name][...]
         frames = np.ma.filled(x.astype(np.float32), np.nan) if np.ma.is_masked(x) else np.asarray(x)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crnn.data.arrays import BROKEN, read_npy
 from crnn.errors import DataError
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".npy"})
@@ -24,11 +25,11 @@ def read_numbers(path: Path, columns: Sequence[str] = ()) -> np.ndarray:
     """
     try:
         if path.suffix.lower() == ".npy":
-            return as_recording(np.load(path, allow_pickle=False), path)
+            return as_recording(read_npy(path), path)
         text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except FileNotFoundError as error:
         raise DataError("is not there", expected="a recording", do="Check the path.", file=path) from error
-    except (OSError, ValueError, EOFError) as error:
+    except BROKEN as error:
         do = "Copy it again or take it out of the data."
         raise DataError(f"cannot be read ({error})", expected="a file of numbers", do=do, file=path) from error
     if not text.strip():

@@ -9,8 +9,10 @@ from threading import Lock
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageOps
 
+from crnn.data.arrays import BROKEN
+from crnn.data.packed import Packed, readable
 from crnn.errors import DataError
 from crnn.types import Region
 
@@ -20,6 +22,11 @@ Mode = Literal["L", "RGB"]
 """Grey or colour."""
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm"})
 OPENING = Lock()  # the warnings' filters belong to the whole process, and pictures are opened in threads
+READ = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+"""What Pillow may take a file for, whatever it is called: other readers of its many are slow, old, or start programs
+(EPS)."""
+FREE, DENSEST = 20_000_000, 4000
+"""Pixels above which a file must have a byte for so many of them: a blank page has, what only fills memory not."""
 MOST_PIXELS = 80_000_000  # an A2 page at 300 dpi; below the size at which Pillow itself refuses
 
 
@@ -49,7 +56,7 @@ def values_of(path: Path) -> np.ndarray:
         if picture.mode.startswith("I") or picture.mode == "F":
             try:
                 return np.asarray(picture)
-            except (OSError, SyntaxError, ValueError) as error:
+            except BROKEN as error:
                 do = "Copy it again or take it out of the data."
                 raise DataError(f"cannot be decoded ({error})", expected="a whole picture", do=do, file=path) from error
         grey = picture.mode in ("1", "L", "LA")
@@ -65,6 +72,8 @@ def size_of(source: Source) -> tuple[int, int]:
     if isinstance(source, Region):
         left, top, right, bottom = _box(source, *size_of(source.page))
         return right - left, bottom - top
+    if isinstance(source, Packed) and len(source.facts) == 2:
+        return source.facts[0], source.facts[1]
     with _open(source) as picture:
         return _upright(picture)
 
@@ -94,18 +103,23 @@ def _open(path: Path) -> Image.Image:
     try:
         with OPENING, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(path)
+            picture = Image.open(readable(path), formats=READ)
     except FileNotFoundError as error:
         raise DataError("is not there", expected="a picture", do="Check the path.", file=path) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large("", path) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except BROKEN as error:
         given = "holds 0 bytes" if path.is_file() and path.stat().st_size == 0 else "is not a picture"
         do = "Copy it again or take it out of the data."
         raise DataError(given, expected="a PNG, JPEG, WebP, TIFF or BMP file", do=do, file=path) from error
     if picture.width * picture.height > MOST_PIXELS:
         picture.close()
         raise _too_large(f" ({picture.width} x {picture.height})", path)
+    if picture.width * picture.height > max(FREE, DENSEST * path.stat().st_size):
+        picture.close()
+        given = f"claims {picture.width} x {picture.height} pixels in {path.stat().st_size:,} bytes"
+        do = "Copy it again; if it is blank, leave it out."
+        raise DataError(given, expected="a picture with something to see", do=do, file=path)
     return picture
 
 
@@ -125,7 +139,7 @@ def _load(path: Path, least: tuple[int, int], mode: Mode) -> tuple[Image.Image, 
                 picture.draft(mode, (max(1, wanted[0]), max(1, wanted[1])))
             picture.load()
             return in_mode(ImageOps.exif_transpose(picture), mode), size
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except (*BROKEN, Image.DecompressionBombError) as error:
             raise DataError(
                 f"cannot be decoded ({error})",
                 expected="a whole picture",
@@ -154,7 +168,7 @@ def _upright(picture: Image.Image) -> tuple[int, int]:
         return picture.size  # to look for it behind the pixels, Pillow would decode them all
     try:
         turned = picture.getexif().get(0x0112, 1) >= 5
-    except (OSError, SyntaxError, ValueError):
+    except BROKEN:
         turned = False  # decoding will say what is wrong with the file
     return picture.size[::-1] if turned else picture.size
 

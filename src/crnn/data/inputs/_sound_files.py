@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from crnn.data.packed import Packed, readable
 from crnn.errors import DataError, MissingExtra
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"})
 SILENT = 1e-4  # -80 dB: three steps of a 16-bit file
 LOST = 0.1  # seconds that may be missing at the end, since some headers round
+PIECE = 1 << 20  # numbers that are decoded at once
+FASTEST = 768_000  # samples a second
 EXPECTED = "a sound file (wav, flac, ogg, mp3)"
 AGAIN = "Copy it again or take it out of the data."
 
@@ -35,6 +38,8 @@ class Header:
 
 def header_of(path: Path) -> Header:
     """Read without the sound. Raises ``DataError``."""
+    if isinstance(path, Packed) and len(path.facts) == 2:
+        return Header(*path.facts)
     with _opened(path) as file:
         return _header(file, path)
 
@@ -48,8 +53,11 @@ def read_wave(path: Path, rate: int, longest: float) -> np.ndarray:
         header = _header(file, path)
         check_length(header.seconds, longest, path)
         try:
-            x = file.read(header.samples, dtype="float32", always_2d=True).mean(1)
-        except RuntimeError as error:
+            # piece by piece, so that no number of channels needs more memory than the sound itself
+            pieces = file.blocks(max(1, PIECE // file.channels), dtype="float32", always_2d=True)
+            with np.errstate(invalid="ignore", over="ignore"):  # what is no number is said below
+                x = np.concatenate([np.zeros(0, np.float32), *(piece.mean(1) for piece in pieces)])
+        except (RuntimeError, MemoryError) as error:
             raise DataError("cannot be decoded", expected="a whole sound file", do=AGAIN, file=path) from error
     missing = header.samples - len(x)
     if missing > LOST * header.rate:
@@ -100,7 +108,7 @@ def _opened(path: Path) -> Any:
     except (ImportError, OSError) as error:
         raise MissingExtra("soundfile", "audio") from error
     try:
-        return soundfile.SoundFile(path)
+        return soundfile.SoundFile(readable(path))
     except RuntimeError as error:
         if not path.is_file():
             raise DataError("is not there", expected=EXPECTED, do="Check the path.", file=path) from error
@@ -111,6 +119,9 @@ def _opened(path: Path) -> Any:
 def _header(file: Any, path: Path) -> Header:
     if file.frames <= 0 or file.samplerate <= 0:
         raise DataError("holds no samples", expected=EXPECTED, do=AGAIN, file=path)
+    if file.samplerate > FASTEST:
+        given, expected = f"has {file.samplerate:,} samples a second", f"at most {FASTEST:,}"
+        raise DataError(given, expected=expected, do=AGAIN, file=path)
     header = Header(file.samplerate, file.frames)
     if file.format in ("WAV", "WAVEX"):  # whose samples are counted by the file's size, whatever it says of itself
         with path.open("rb") as raw:

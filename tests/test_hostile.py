@@ -1,0 +1,353 @@
+"""Files of strangers: none runs code, opens another file, or takes more memory or time than an honest one."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+from safetensors.numpy import save_file
+
+from crnn import bundle as bundles
+from crnn import config
+from crnn.data.formats import Asked, open_data
+from crnn.data.formats._files import walk
+from crnn.data.inputs import INPUTS
+from crnn.data.inputs._film_files import header_of
+from crnn.data.inputs._pictures import opened
+from crnn.deploy import hub
+from crnn.errors import BundleError, CrnnError, DataError, SettingsError
+
+LABELS = Asked(answer="label", suffixes=INPUTS["picture"].suffixes)
+
+
+class Trap:
+    """What touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+# bombs: a small file that claims, or unpacks to, far more than it can honestly hold
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(width: int, height: int, *more: bytes) -> bytes:
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return (
+        b"\x89PNG\r\n\x1a\n" + head + b"".join(more) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+def blank(kind: str, size: tuple[int, int], mode: str = "L") -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, size).save(file, kind)
+    return file.getvalue()
+
+
+def tiff() -> bytes:
+    """60,000 x 60,000 pixels, of which none is there."""
+    rows = [(256, 4, 1, 60_000), (257, 4, 1, 60_000), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+    rows += [(273, 4, 1, 8), (277, 3, 1, 1), (278, 4, 1, 60_000), (279, 4, 1, 3_600_000_000)]
+    body = b"".join(struct.pack("<HHII", *row) for row in rows)
+    return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(rows)) + body + struct.pack("<I", 0)
+
+
+def npy_head(shape: tuple[int, ...], kind: str = "<f8") -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def npz(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, body in members.items():
+            packed.writestr(name, body)
+    return file.getvalue()
+
+
+def flac(path: Path) -> None:
+    """A second that says it lasts for a day."""
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 16000), 16000)
+    data = bytearray(path.read_bytes())
+    fields = int.from_bytes(data[18:26], "big")  # rate, channels, bits, and 36 bits that count the samples
+    data[18:26] = (fields >> 36 << 36 | 16000 * 86400).to_bytes(8, "big")
+    path.write_bytes(data)
+
+
+def hollow(path: Path) -> None:
+    """Frames of which none was written: what is absent is zero, as many as the shape says."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("frames", (100_000, 10_000, 10_000), "f4", chunks=(1, 1000, 1000), compression="gzip")
+
+
+def safetensors(path: Path) -> None:
+    head = json.dumps({"a": {"dtype": "F32", "shape": [25_000_000_000], "data_offsets": [0, 100_000_000_000]}})
+    path.write_bytes(struct.pack("<Q", len(head)) + head.encode())
+
+
+def huge_network(path: Path) -> None:
+    values = {
+        "format": 3,
+        "task": {"name": "classify"},
+        "learned": {"labels": ["a", "b"], "counts": [1, 1]},
+        "input": {"name": "picture"},
+        "seen": {"height": 64, "width": 64, "mean": [0.0], "deviation": [1.0]},
+        "encoder": {"name": "cascade", "hidden": 10_000_000},
+        "card": {},
+    }
+    save_file({"a": np.zeros(3, np.float32)}, path, metadata={"crnn": json.dumps(values)})
+
+
+def laughs() -> str:
+    entities = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 20))
+    return f'<?xml version="1.0"?><!DOCTYPE PcGts [<!ENTITY a0 "ha">{entities}]><PcGts>&a19;</PcGts>'
+
+
+BOMBS: dict[str, Callable[[Path], Any]] = {
+    "vast.png": lambda p: p.write_bytes(png(60_000, 60_000)),
+    "large.png": lambda p: p.write_bytes(png(8_000, 9_000)),
+    "text.png": lambda p: p.write_bytes(png(8, 8, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(20_000_000))))),
+    "length.png": lambda p: p.write_bytes(png(8, 8)[:33] + struct.pack(">I", 2**31 - 1) + b"IDAT"),
+    "large.gif": lambda p: p.write_bytes(
+        blank("GIF", (64, 64)).replace(struct.pack("<HH", 64, 64), struct.pack("<HH", 8000, 9000))
+    ),
+    "vast.tif": lambda p: p.write_bytes(tiff()),
+    "vast.jpg": lambda p: p.write_bytes(
+        blank("JPEG", (64, 64)).replace(struct.pack(">HH", 64, 64), struct.pack(">HH", 65000, 65000), 1)
+    ),
+    "claims.npy": lambda p: p.write_bytes(npy_head((10**6, 10**6)) + bytes(100)),
+    "claims.npz": lambda p: p.write_bytes(npz({"frames.npy": npy_head((10**4, 10**4, 10**4)) + bytes(100)})),
+    "hollow.h5": hollow,
+    "day.flac": flac,
+    "weights.safetensors": safetensors,
+    "network.safetensors": huge_network,
+    "blank.arpa.gz": lambda p: p.write_bytes(gzip.compress(b"\\data\\\n" + b"\n" * 3_000_000)),
+    "line.arpa.gz": lambda p: p.write_bytes(gzip.compress(b"\\data\\\n" + b"a" * 3_000_000)),
+    "laughs.xml": lambda p: p.write_text(laughs()),
+    "deep.xml": lambda p: p.write_text("<PcGts>" + "<a>" * 100_000),
+    "deep.json": lambda p: p.write_text('{"images":' + "[" * 100_000),
+    "deep.toml": lambda p: p.write_text("a = " + "[" * 100_000),
+}
+READ = """
+import json, resource, sys, time
+from pathlib import Path
+import torch
+from crnn import bundle, config
+from crnn.data.formats import Asked, open_data
+from crnn.data.inputs import INPUTS
+from crnn.decode.ngram import read_arpa
+from crnn.errors import CrnnError
+kinds = {"png": "scene", "gif": "scene", "webp": "scene", "tif": "scene", "jpg": "scene", "npy": "frames",
+         "npz": "frames", "h5": "frames", "flac": "sound"}
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (700 << 20), resource.RLIM_INFINITY))
+def read(path):
+    ending = path.suffix[1:]
+    if ending in kinds:
+        kind = INPUTS[kinds[ending]]()
+        kind.steps(path)
+        kind.decode(path)
+    elif ending == "safetensors":
+        bundle.load(path)
+    elif ending == "toml":
+        config.load(path)
+    elif ending == "gz":
+        read_arpa(path)
+    else:
+        open_data(path, asked=Asked(answer="boxes" if ending == "json" else "text"))
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    began = time.process_time()
+    try:
+        said = "read" if read(path) is None else ""
+    except CrnnError as error:
+        said = str(error)
+    except BaseException as error:
+        said = f"!{type(error).__name__} {error}"
+    print(json.dumps([path.name, said, time.process_time() - began]))
+"""
+
+
+@pytest.fixture(scope="module")
+def said_of_bombs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, float]]:
+    """What is said of each bomb, and how many seconds it took, in a process that may take 700 MB."""
+    folder = tmp_path_factory.mktemp("bombs")
+    for name, write in BOMBS.items():
+        write(folder / name)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return {name: (said, seconds) for name, said, seconds in rows}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_in_a_sentence(name: str, said_of_bombs: dict[str, tuple[str, float]]) -> None:
+    said, seconds = said_of_bombs[name]
+    assert name in said and "expected" in said and not said.startswith("!"), said
+    assert seconds < 5  # of the processor, where it is found out at once
+
+
+# code
+
+
+def test_arrays_of_objects_are_refused(tmp_path: Path) -> None:
+    trap = np.array([Trap(tmp_path / "sprung")] * 3, object)
+    np.savez(tmp_path / "a.npz", x=trap, y=np.arange(3))
+    np.savez(tmp_path / "frames.npz", frames=trap.reshape(3, 1, 1))
+    np.save(tmp_path / "a.npy", trap)
+    (tmp_path / "b.npy").write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    with pytest.raises(DataError, match=r"a.npz: holds the array x, which is one of Python objects"):
+        open_data(tmp_path / "a.npz", asked=LABELS)
+    for kind, name in (("frames", "frames.npz"), ("frames", "a.npy"), ("series", "a.npy"), ("series", "b.npy")):
+        with pytest.raises(DataError, match=name):
+            INPUTS[kind]().decode(tmp_path / name)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_pickles_and_archives_in_the_place_of_any_file_are_refused(tmp_path: Path) -> None:
+    """Whatever a file is called: under every ending that a kind of input reads, and as tables and bundles."""
+    evil = pickle.dumps(Trap(tmp_path / "sprung"))
+    checkpoint = io.BytesIO()
+    torch.save({"w": Trap(tmp_path / "sprung")}, checkpoint)
+    packed = npz({"../../a.png": b"a", "/etc/a": evil, "x.npy": evil})
+    for number, data in enumerate((evil, checkpoint.getvalue(), packed)):
+        for name, kind in INPUTS.items():
+            if name == "sentence":  # any text is one
+                continue
+            for ending in sorted(kind.suffixes):
+                file = tmp_path / f"{number}{ending}"
+                file.write_bytes(data)
+                try:
+                    kind().decode(file)
+                    assert name == "sound"  # to a reader of mp3 much is noise
+                except CrnnError as error:
+                    assert file.name in str(error)
+        for ending in (".csv", ".tsv", ".jsonl", ".parquet", ".xml", ".json"):
+            file = tmp_path / f"{number}{ending}"
+            file.write_bytes(data)
+            with pytest.raises(CrnnError, match=str(tmp_path)):
+                open_data(file, asked=LABELS)
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / bundles.NAME).write_bytes(data)
+        with pytest.raises(BundleError, match="cannot be read"):
+            bundles.load(tmp_path / "run")
+        (tmp_path / "model.safetensors").write_bytes(data)
+        with pytest.raises(BundleError, match="cannot be read"):
+            hub.pull(str(tmp_path), tmp_path / "pulled")
+    assert not (tmp_path / "sprung").exists() and not (tmp_path / "pulled").exists()
+
+
+def test_pictures_that_other_programs_would_draw_are_refused(tmp_path: Path) -> None:
+    """PostScript is a program: Pillow would run Ghostscript."""
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+    with pytest.raises(DataError, match=r"a.png: is not a picture"):
+        opened(tmp_path / "a.png", (0, 0))
+
+
+def test_films_that_are_lists_of_other_files_are_refused(tmp_path: Path, made: Callable[..., Path]) -> None:
+    film = next(made("classify", "film").rglob("*.mkv"))
+    (tmp_path / "own.mkv").write_bytes(film.read_bytes())
+    header_of(tmp_path / "own.mkv")
+    lists = {
+        "concat.mp4": "ffconcat version 1.0\nfile own.mkv\n",
+        "list.mp4": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nown.mkv\n#EXT-X-ENDLIST\n",
+    }
+    for name, text in lists.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match=rf"{name}: cannot be decoded"):
+            header_of(tmp_path / name)
+
+
+def test_hdf5_that_names_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(range(64)))
+    with h5py.File(tmp_path / "outer.h5", "w") as file:
+        file.create_dataset("frames", (4, 4, 4), "u1", external=[(str(tmp_path / "secret"), 0, 64)])
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        file["frames"] = np.zeros((4, 4, 4), np.uint8)
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        layout = h5py.VirtualLayout((4, 4, 4), "u1")
+        layout[:] = h5py.VirtualSource(str(tmp_path / "own.h5"), "frames", (4, 4, 4))
+        file.create_virtual_dataset("frames", layout)
+    with h5py.File(tmp_path / "link.h5", "w") as file:
+        file["frames"] = h5py.ExternalLink("own.h5", "frames")
+    assert INPUTS["frames"]().decode(tmp_path / "own.h5").shape == (4, 1, 4, 4)
+    for name in ("outer", "virtual"):
+        (tmp_path / f"{name}.nc").write_bytes((tmp_path / f"{name}.h5").read_bytes())
+        for file in (f"{name}.h5", f"{name}.nc"):
+            with pytest.raises(DataError, match=rf"{file}: names another file for frames"):
+                INPUTS["frames"]().decode(tmp_path / file)
+    with pytest.raises(DataError, match=r"link.h5: holds the arrays none"):
+        INPUTS["frames"]().decode(tmp_path / "link.h5")
+
+
+def test_pipes_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+    """A pipe that nobody writes into would be waited for until the end of time."""
+    for name in ("a.png", "b.xml", "c.csv"):
+        os.mkfifo(tmp_path / name)
+    Image.new("L", (8, 8)).save(tmp_path / "d.png")
+    assert walk(tmp_path) == [tmp_path / "d.png"]
+    assert [sample.id for sample in open_data(tmp_path)] == ["d.png"]
+
+
+def test_settings_of_a_bundle_that_disagree_are_refused(tmp_path: Path) -> None:
+    recipe = {"name": "cascade", "channels": [4, 4, 4], "hidden": 4, "embedding": 4}
+    series = INPUTS["series"].restore(INPUTS["series"].Settings(), {"mean": [0.0, 0.0], "deviation": [1.0, 1.0]})
+    from crnn.tasks import TASKS
+
+    task = TASKS["classify"].restore(TASKS["classify"].Settings(), {"labels": ["a", "b"], "counts": [1, 1]})
+    bundles.build(task, series, recipe).save(tmp_path / "a.safetensors")
+    bundles.load(tmp_path / "a.safetensors")
+    with bundles.safe_open(tmp_path / "a.safetensors", framework="np") as file:
+        values = json.loads(file.metadata()["crnn"])
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    changes: list[Callable[[dict[str, Any]], Any]] = [
+        lambda v: v["seen"].update(deviation=[1.0]),
+        lambda v: v["seen"].update(deviation=[0.0, 1.0]),
+        lambda v: v["seen"].update(mean=["a", 1.0]),
+        lambda v: v["encoder"].update(channels=[4] * 100_000),
+        lambda v: v["encoder"].update(hidden=-3),
+        lambda v: v["encoder"].update(hidden=10**12),
+        lambda v: v["encoder"].update(layers=10**7),
+    ]
+    for change in changes:
+        strange = json.loads(json.dumps(values))
+        change(strange)
+        save_file(state, tmp_path / "b.safetensors", metadata={"crnn": json.dumps(strange)})
+        with pytest.raises(BundleError, match=r"b.safetensors: "):
+            bundles.load(tmp_path / "b.safetensors")
+
+
+def test_recipes_that_nest_without_end_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("a = " + "[" * 100_000)
+    with pytest.raises(SettingsError, match=r"a.toml: is not TOML"):
+        config.load(tmp_path / "a.toml")
