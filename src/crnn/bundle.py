@@ -21,9 +21,10 @@ from torch import nn
 
 from crnn.config import as_dict, fill, split_name
 from crnn.data.inputs import INPUTS, Kind, restore
-from crnn.errors import BundleError, CrnnError, SettingsError
+from crnn.errors import BundleError, SettingsError
 from crnn.files import write_aside
 from crnn.layers import ConvBlock, zero_padding
+from crnn.layers.bounds import check_buffers, unreal
 from crnn.manifest import FORMAT, READ, described, restored, tables_of
 from crnn.models import MODELS
 from crnn.precision import channels_last
@@ -233,20 +234,25 @@ def load(name: str | Path) -> Bundle:
             )
         arrays = {key.removeprefix(TASK): state.pop(key).numpy() for key in list(state) if key.startswith(TASK)}
         task, kind = restored(values, arrays)
+        with unreal(len(state)):  # what settings ask for is known to fit the weights before it takes any memory
+            plan = build(task, kind, values["encoder"]).net
+        _fit(plan, state, path)
+        check_buffers(plan, sum(tensor.numel() for tensor in state.values()))
         bundle = build(task, kind, values["encoder"], values.get("card"))
     except BundleError:
         raise
-    except (CrnnError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except Exception as error:  # settings of a stranger make Python and torch raise nearly anything
         raise BundleError(
             f"has settings that cannot be used ({error})", expected="a bundle", do=foreign, file=path
         ) from error
-    _fit(bundle.net, state, path)
+    own = bundle.net.state_dict()
+    bundle.net.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
     bundle.net.eval()
     return bundle
 
 
 def _fit(net: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Put ``state`` into ``net``; every name and shape must agree."""
+    """Raises ``BundleError`` unless each name and shape of ``state`` is that of ``net``, and its values are finite."""
     own = net.state_dict()
     wrong = sorted(set(own) ^ set(state)) or [k for k in own if own[k].shape != state[k].shape]
     if wrong:
@@ -259,7 +265,6 @@ def _fit(net: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
     bad = [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
     if bad:
         raise BundleError(f"its weights {bad[0]} are not finite", expected="numbers", do="Train again.", file=path)
-    net.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
 
 
 def fold(net: nn.Module) -> nn.Module:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
+LARGEST = 1 << 16  # pixels of a side
 COLOURLESS = 0.01  # mean distance of the channels from their mean, below which no picture has any colour
 Sums = tuple[np.ndarray, np.ndarray, float]
 """Mean and mean square of each channel of a picture, and how much colour it has."""
@@ -38,8 +39,11 @@ class Scale:
     @classmethod
     def restore(cls, learned: Mapping[str, Any]) -> Self:
         """What ``learned`` gave."""
-        mean, deviation = (tuple(map(float, learned[name])) for name in ("mean", "deviation"))
-        return cls(int(learned["height"]), int(learned["width"]), mean, deviation)
+        mean, deviation = scale_of(learned)
+        height, width = int(learned["height"]), int(learned["width"])
+        if len(mean) not in (1, 3) or not (1 <= height <= LARGEST and 1 <= width <= LARGEST):
+            raise ValueError(f"a scale of {len(mean)} channels and {width} x {height} pixels")
+        return cls(height, width, mean, deviation)
 
     def learned(self) -> dict[str, Any]:
         """As plain values for the bundle."""
@@ -49,6 +53,14 @@ class Scale:
         """uint8 ``(..., channels)`` as float32, in deviations from the mean."""
         deviation, mean = (np.array(v, np.float32) for v in (self.deviation, self.mean))
         return (x.astype(np.float32) / 255 - mean) / deviation
+
+
+def scale_of(learned: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel. Raises ``ValueError`` for what is none, ``KeyError`` where it is lacking."""
+    mean, deviation = (tuple(map(float, learned[name])) for name in ("mean", "deviation"))
+    if not mean or len(mean) != len(deviation) or not np.isfinite([*mean, *deviation]).all() or min(deviation) <= 0:
+        raise ValueError(f"a mean of {len(mean)} channels and a deviation of {len(deviation)}, finite and positive")
+    return mean, deviation
 
 
 UNKNOWN = Scale()

@@ -24,6 +24,7 @@ from crnn.data.inputs._frame_files import SUFFIXES as STORED
 from crnn.data.inputs._frame_files import read_stored
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._pictures import values_of
+from crnn.data.inputs._scale import LARGEST, scale_of
 from crnn.data.inputs.frames_augment import FramesAugment
 from crnn.errors import CrnnError, DataError
 from crnn.findings import Finding, Look
@@ -109,6 +110,11 @@ class Frames(Kind):
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
+        if learned:
+            channels, height, width = learned["shape"]
+            if not (0 < channels <= LARGEST and 0 < height <= LARGEST and 0 < width <= LARGEST):
+                raise ValueError(f"frames of {channels} channels and {height} x {width} pixels")
+            scale_of({"mean": [learned.get("mean", 0.0)], "deviation": [learned.get("deviation", 1.0)]})
         return cls(settings, learned)
 
     def learned(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._numbers import SUFFIXES, as_recording, read_numbers
+from crnn.data.inputs._scale import scale_of
 from crnn.data.inputs.series_augment import SeriesAugment
 from crnn.data.timelines import Span, covered
 from crnn.errors import CrnnError, DataError
@@ -98,7 +99,8 @@ class Series(Kind):
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
         count = settings.channels or 1
-        return cls(settings, learned.get("mean", [0.0] * count), learned.get("deviation", [1.0] * count))
+        blank = {"mean": [0.0] * count, "deviation": [1.0] * count}
+        return cls(settings, *scale_of(learned or blank))
 
     def learned(self) -> dict[str, Any]:
         return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}

@@ -17,7 +17,7 @@ import numpy as np
 
 from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._kind import Extent, Kind
-from crnn.data.inputs._sound_files import SUFFIXES, check_length, checked, header_of, read_wave
+from crnn.data.inputs._sound_files import FASTEST, SUFFIXES, check_length, checked, header_of, read_wave
 from crnn.data.inputs._sound_picture import spectrum_png, wave_png
 from crnn.data.inputs._sound_pieces import FULL, Pieces, doubts
 from crnn.data.inputs._spectra import cosines, fft_size, frame_count, log_mel, mel_filters, of_each, to_mel
@@ -29,6 +29,7 @@ from crnn.types import InputSpec, Sample
 Source = Path | np.ndarray
 """A sound file, or samples ``(samples,)`` from -1 to 1 at the rate of the kind."""
 LOOKS = 1000  # sounds of the training part that the scale is learned from
+MOST = 1 << 26  # weights of windows and bands
 HIGHEST = 16_000  # samples a second to which a rate that nobody set is limited
 
 
@@ -82,6 +83,8 @@ class Sound(Kind):
         bands, features = (1, 1) if self.raw else (s.mels, s.coefficients if s.features == "mfcc" else s.mels)
         self.mean = np.array(mean or [0.0] * bands, np.float32)
         self.deviation = np.array(deviation or [1.0] * features, np.float32)
+        if (len(self.mean), len(self.deviation)) != (bands, features) or not (self.deviation > 0).all():
+            raise ValueError(f"a mean of {len(self.mean)} bands and a deviation of {len(self.deviation)} features")
         self.knee = 0 if self.raw else _bands_below(1000, s, rate)
         self.cosines = cosines(s.mels, features) if s.features == "mfcc" else None
         if not self.raw:
@@ -251,6 +254,12 @@ def _bands_below(hertz: float, s: Sound.Settings, rate: int) -> int:
 def _check(settings: Sound.Settings, rate: int, size: int) -> None:
     """Raises ``SettingsError`` for bands that hear nothing."""
     s, high = settings, settings.high or rate / 2
+    if rate > FASTEST or size * s.mels > MOST:
+        raise SettingsError(
+            f"{rate:,} samples a second, windows of {s.window:g} ms and {s.mels} bands are asked for",
+            expected=f"at most {FASTEST:,} samples a second, and {MOST:,} weights of windows and bands together",
+            do="Set a smaller input.rate, input.window or input.mels.",
+        )
     if not s.low < high <= rate / 2:
         raise SettingsError(
             f"the bands reach from {s.low:g} to {high:g} Hz at {rate} samples a second",
