@@ -18,6 +18,8 @@ from crnn.decode.trie import AFTER, NONE, START, Trie, spelled
 from crnn.errors import DataError, SettingsError
 from crnn.text import BLANK
 
+MOST = 1 << 28
+"""Bytes of a list, unpacked."""
 HOT = 10.0
 """What a hot word adds to the logarithm of the probability, where nobody says how much."""
 
@@ -118,7 +120,11 @@ def read_words(path: str | Path) -> list[str]:
     path = Path(path)
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            lines = file.read().decode("utf-8-sig").splitlines()
+            data = file.read(MOST + 1)
+            if len(data) > MOST:
+                do = "Give a list of words."
+                raise DataError("is too large", expected=f"at most {MOST >> 20} MB of text", do=do, file=path)
+            lines = data.decode("utf-8-sig").splitlines()
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         do = "Check the path, or save it as UTF-8."
         raise DataError(f"cannot be read ({error})", expected="a list of words", do=do, file=path) from error

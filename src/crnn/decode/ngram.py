@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,12 @@ NEVER = -99.0
 """Common logarithm of the probability of what never occurs, as ARPA files write it."""
 ROUNDED = 1e-3
 """The most that the logarithm of a sure thing may be, where it was rounded."""
+LONGEST = 1 << 16
+"""Bytes of a line."""
+IDLE = 10_000
+"""Lines that say nothing."""
+MOST, RATIO = 1 << 28, 100
+"""Bytes to which any file may unpack, and beyond that how many times its size; such files compress to a fifth."""
 Gram = tuple[str, ...]
 
 
@@ -199,10 +206,22 @@ def read_arpa(path: str | Path) -> NGram:
     path = Path(path)
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            return _Reader(path).read(file)
+            return _Reader(path).read(_lines(file, path))
     except (OSError, EOFError, zlib.error) as error:
         do = "Check the path, or make one: crnn lm train."
         raise DataError(f"cannot be read ({error})", expected="an ARPA file", do=do, file=path) from error
+
+
+def _lines(file: Any, path: Path) -> Iterator[bytes]:
+    """The lines of an open file. Raises ``DataError`` for a line that is none, and for what unpacks to far more than
+    any language model does."""
+    total, most = 0, max(MOST, RATIO * path.stat().st_size)
+    while line := file.readline(LONGEST):
+        total += len(line)
+        if len(line) == LONGEST or total > most:
+            given = "has a line of more than 64 KB" if total <= most else f"unpacks to more than {most / 1e9:.1f} GB"
+            raise DataError(given, expected="an ARPA file", do="Make or fetch it again.", file=path)
+        yield line
 
 
 class _Reader:
@@ -215,7 +234,7 @@ class _Reader:
         self.grams: dict[Gram, tuple[float, float]] = {}
 
     def read(self, file: Iterable[bytes]) -> NGram:
-        n, ended, begun = 0, False, False
+        n, ended, begun, idle = 0, False, False, 0
         for number, raw in enumerate(file, 1):
             try:
                 line = raw.decode("utf-8").strip()
@@ -225,7 +244,9 @@ class _Reader:
                     ended = True
                     break
                 elif not begun or not line:
-                    continue
+                    idle += 1
+                    if idle > IDLE:
+                        raise ValueError("too many lines that say nothing")
                 elif line.startswith("\\"):
                     n = int(line[1:].removesuffix("-grams:"))
                 elif n:
@@ -249,6 +270,8 @@ class _Reader:
 
     def _gram(self, line: str, n: int) -> None:
         p, *fields = line.split("\t") if "\t" in line else line.split(" ", 1)
+        if not fields:
+            raise ValueError("no tokens")
         words = fields[0].split(" ")
         weight = fields[1] if len(fields) == 2 else None
         if len(words) == n + 1 and weight is None:  # spaces in the place of tabs
