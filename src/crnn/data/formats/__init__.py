@@ -26,6 +26,7 @@ from crnn.data.formats import (
     page,
     pairs,
     pictures,
+    shards,
     table,
     timeline,
     voc,
@@ -78,6 +79,7 @@ FORMATS: dict[str, Format] = {
     "boxes": boxes,
     "cleaned": cleaned,
     "timeline": timeline,
+    "shards": shards,
     "pictures": pictures,
     "files": files,
 }
@@ -100,7 +102,7 @@ def open_data(
     bad: list[CrnnError] = []
     samples: list[Sample] = []
     try:
-        if not path.exists():
+        if not (path.exists() or shards.is_pattern(path)):
             raise DataError("is not there", expected="a file or folder", do="Check the path.", file=path)
         reader = reader or FORMATS[_recognise(path, asked)]
         for sample in _read(reader, path, bad, asked):

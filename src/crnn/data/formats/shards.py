@@ -1,0 +1,134 @@
+"""WebDataset shards: tars of samples, of ``crnn pack`` with an index, or somebody else's; read where they lie.
+
+A folder of tars, one of them, or a pattern: ``"data/train-{000000..000123}.tar"``. Any sample is found by its place in
+the tar, so an epoch is shuffled as a folder is, and nothing is unpacked. In tars without an index the files of a sample
+share their names up to the first dot; the answer is in ``.txt``, ``.cls`` or ``.json`` beside the source. The beginning
+of a shard's name says the split.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from crnn.data.formats._asked import Asked
+from crnn.data.formats._files import SPLITS, line_text
+from crnn.data.packed import Packed
+from crnn.data.shards import INDEX, MARK, answer_of, expand, read_index, scan
+from crnn.errors import CrnnError, DataError
+from crnn.types import Sample
+
+WANTED = "shards (.tar) of samples, as crnn pack and WebDataset write them"
+ANSWERS = ("text", "label", "numbers", "events", "sentences", "boxes")
+NAMED = ("answer", "text", "transcription", "label", "class", "caption", "sentences", "events", "boxes", "value")
+"""Keys of somebody else's JSON that may hold an answer."""
+TEXTS = ("gt.txt", "txt", "cls", "json")
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether ``path`` names several shards by a range in curly brackets."""
+    return re.search(r"\{\d+\.\.\d+\}", str(path)) is not None
+
+
+def recognise(path: Path) -> bool:
+    """Whether ``path`` is a tar, or a folder with one at its top."""
+    return bool(_shards(path))
+
+
+def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
+    """A sample for each key of the shards."""
+    return read_for(path, left_out, Asked())
+
+
+def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
+    """The same with the answer that is asked for. Raises ``DataError`` for shards that are not there, cut off or hold
+    other answers."""
+    for shard in _shards(path):
+        if not shard.is_file():
+            raise DataError("is not there", expected="a shard", do="Check the pattern.", file=shard)
+        if shard.with_suffix(".index").is_file():
+            yield from _indexed(shard, asked, left_out)
+        else:
+            yield from _scanned(shard, asked, left_out)
+
+
+def _shards(path: Path) -> list[Path]:
+    if is_pattern(path):
+        return expand(str(path))
+    if path.is_dir():
+        return sorted(file for file in path.glob("*.tar") if not file.name.startswith("."))
+    return [path] if path.suffix.lower() == ".tar" else []
+
+
+def _indexed(shard: Path, asked: Asked, left_out: list[CrnnError]) -> Iterator[Sample]:
+    kind = _kind_of(shard.with_name(INDEX))
+    if kind not in (asked.answer, None) and asked.truths:
+        given, do = f"holds answers of the kind {kind}", "Name the task that they were packed for, or pack again."
+        raise DataError(given, expected=asked.answer, do=do, file=shard)
+    for row in read_index(shard):
+        try:
+            files = {
+                name: Packed.of(shard, file, start, size, tuple(facts))
+                for name, (file, start, size, *facts) in row["inputs"].items()
+            }
+            inputs = {name: _text_or(file) for name, file in files.items()}
+            x: Any = inputs.get("", inputs)
+            y = answer_of(row["answer"], asked.answer, shard) if asked.truths else None
+            yield Sample(str(row["id"]), x, y, row["group"], row["split"])
+        except CrnnError as error:
+            left_out.append(error)
+
+
+def _kind_of(index: Path) -> str | None:
+    """The kind of answer that the index of a folder names."""
+    try:
+        values = json.loads(index.read_text(encoding="utf-8"))
+        return str(values["answer"]) if MARK in values else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _scanned(shard: Path, asked: Asked, left_out: list[CrnnError]) -> Iterator[Sample]:
+    split = SPLITS.get(re.split(r"[-_.\d]", shard.name, maxsplit=1)[0].lower())
+    for key, places in scan(shard):
+        files = {ending: Packed.of(shard, f"{Path(key).name}.{ending}", *place) for ending, place in places.items()}
+        sources = {e: f for e, f in files.items() if f.suffix.lower() in asked.suffixes and e not in TEXTS}
+        id = f"{shard.stem}/{key}"
+        try:
+            x = {e.rpartition(".")[0]: f for e, f in sources.items()} if asked.inputs else None
+            if not asked.inputs:
+                if len(sources) != 1:
+                    given = f"the sample {key!r} has the files {', '.join(sorted(files))}"
+                    expected = f"one of them a source ({' '.join(sorted(asked.suffixes))})"
+                    raise DataError(given, expected=expected, do="Take it out, or pack the data again.", file=shard)
+                x = next(iter(sources.values()))
+            yield Sample(id, x, _answer(files, asked, shard, key) if asked.truths else None, split=split)
+        except CrnnError as error:
+            left_out.append(error)
+
+
+def _answer(files: dict[str, Packed], asked: Asked, shard: Path, key: str) -> Any:
+    """What stands beside the source."""
+    ending = next((ending for ending in TEXTS if ending in files), None)
+    if ending is None:
+        return None
+    try:
+        text = files[ending].read_bytes().decode("utf-8")
+        if ending == "json":
+            values = json.loads(text)
+            name = next((name for name in NAMED if isinstance(values, dict) and name in values), None)
+            return answer_of(values if name is None else values[name], asked.answer, shard)
+    except (UnicodeDecodeError, ValueError) as error:
+        given = f"the answer of {key!r} cannot be read ({error})"
+        raise DataError(given, expected="UTF-8", do="Pack the data again.", file=shard) from error
+    if asked.answer == "sentences":
+        return answer_of([line for line in text.splitlines() if line.strip()], "sentences", shard)
+    return answer_of(line_text(text, files[ending]) if asked.answer == "text" else text.strip(), asked.answer, shard)
+
+
+def _text_or(file: Packed) -> Any:
+    """A sentence that was packed as a text is that text; any other file stays where it is."""
+    return file.read_bytes().decode("utf-8", "replace") if file.name.endswith("in.txt") else file

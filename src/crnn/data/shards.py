@@ -1,0 +1,266 @@
+"""Shards: tars of many samples each, as WebDataset has them, with an index by which any sample is found at once.
+
+In a tar the files of a sample stand side by side and share a name up to the first dot: ``000000012.png`` is what is
+seen, ``000000012.txt`` the answer in words, ``000000012.json`` id, group, split and answer. Beside each tar lies its
+``.index``, a line of JSON for each sample with the place of its files; ``index.json`` says what there is in all.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crnn.data.inputs._pictures import SUFFIXES as PICTURES
+from crnn.data.inputs._pictures import opened, size_of
+from crnn.data.inputs._sound_files import SUFFIXES as SOUNDS
+from crnn.data.inputs._sound_files import header_of
+from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.files import write_aside
+from crnn.types import Box, Boxes, Part, Region, Sample
+
+INDEX = "index.json"
+MARK = "crnn_shards"
+BLOCK = 512
+
+
+@dataclass(slots=True)
+class Packing:
+    """What was packed: samples and bytes of each shard, and what could not be."""
+
+    shards: dict[str, dict[str, int]] = field(default_factory=dict)
+    left_out: list[CrnnError] = field(default_factory=list)
+
+
+def write_shards(
+    samples: Iterable[Sample], folder: Path, *, answer: str, megabytes: float, progress: Callable[[], None]
+) -> Packing:
+    """Write ``samples`` to tars of about so many ``megabytes`` in ``folder``, which is new, those of a split together.
+
+    Sources are packed as they are, lines of pages as pictures cut out of them. Raises ``SettingsError`` for a folder
+    that holds something, and for answers that are neither words nor numbers.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise SettingsError(f"the folder {folder} holds something", expected="a new folder", do="Name another.")
+    packing, room = Packing(), megabytes * 1e6
+    with ExitStack() as open_ones:  # which vanish if anything goes wrong
+        shards: dict[str, _Shard] = {}
+
+        def close(split: str) -> None:
+            shard = shards.pop(split)
+            packing.shards[shard.path.name] = shard.close()
+
+        for count, sample in enumerate(samples):
+            split = sample.split or "all"
+            try:
+                files, row = _files_of(sample, f"{count:09}")
+            except DataError as error:
+                packing.left_out.append(error)
+                continue
+            finally:
+                progress()
+            if split in shards and shards[split].size + sum(BLOCK + len(data) for _, data in files) > room:
+                close(split)
+            if split not in shards:
+                number = sum(name.startswith(f"{split}-") for name in packing.shards)
+                shards[split] = _Shard(folder / f"{split}-{number:06}.tar", open_ones)
+            shards[split].add(files, row)
+        for split in list(shards):
+            close(split)
+    with write_aside(folder / INDEX) as file:
+        json.dump({MARK: 1, "answer": answer, "shards": packing.shards}, file, indent=1)
+    return packing
+
+
+def read_index(shard: Path) -> Iterator[dict[str, Any]]:
+    """A row for each sample of ``shard``, of its index. Raises ``DataError``."""
+    path = shard.with_suffix(".index")
+    number = 0
+    try:
+        size = shard.stat().st_size
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):  # noqa: B007
+                row = json.loads(line)
+                for name, start, length, *facts in row["inputs"].values():
+                    if not all(type(n) is int and n >= 0 for n in (start, length, *facts)) or start + length > size:
+                        raise ValueError(f"{name} lies outside of the shard")
+                    if re.fullmatch(r"[\w.-]+", name) is None:
+                        raise ValueError(f"{name!r} is no plain name")
+                yield row
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        given = f"cannot be read at line {number} ({error})"
+        raise DataError(given, expected=f"the index of {shard.name}", do="Pack the data again.", file=path) from error
+
+
+def scan(shard: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]]]:
+    """Of a tar that somebody else made, each sample's key, and place and size of its files by their endings.
+
+    Raises ``DataError`` for what is no plain tar.
+    """
+    files: dict[str, tuple[int, int]] = {}
+    last = ""
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            for member in tar:
+                folder, _, name = member.name.rpartition("/")
+                stem, _, ending = name.partition(".")
+                if not member.isreg() or not stem or not ending:
+                    continue
+                key = f"{folder}/{stem}" if folder else stem
+                if key != last and files:
+                    yield last, files
+                    files = {}
+                last = key
+                files[ending.lower()] = member.offset_data, member.size
+    except (tarfile.TarError, OSError) as error:
+        given, expected = f"cannot be read as a tar ({error})", "a tar that is not compressed"
+        raise DataError(given, expected=expected, do="Unpack .tar.gz to .tar, or pack again.", file=shard) from error
+    if files:
+        yield last, files
+
+
+def expand(pattern: str) -> list[Path]:
+    """The paths that a pattern with ranges in curly brackets names.
+
+    >>> [str(path) for path in expand("data/train-{08..10}.tar")]
+    ['data/train-08.tar', 'data/train-09.tar', 'data/train-10.tar']
+    """
+    pieces = re.split(r"\{(\d+)\.\.(\d+)\}", pattern)
+    texts, ranges = pieces[::3], list(zip(pieces[1::3], pieces[2::3], strict=True))
+    choices = [[f"{n:0{len(low)}}" for n in range(int(low), int(high) + 1)] for low, high in ranges]
+    return [
+        Path("".join(text + word for text, word in zip(texts, (*words, ""), strict=True)))
+        for words in product(*choices)
+    ]
+
+
+def plain(answer: Any) -> Any:
+    """An answer as JSON has it. Raises ``SettingsError`` for one that is no word or number."""
+    if answer is None or isinstance(answer, (str, int, float)):
+        return answer
+    if isinstance(answer, (list, tuple)):
+        return [plain(part) for part in answer]
+    if isinstance(answer, Part):
+        return {"label": answer.value, "start": answer.start, "stop": answer.stop}
+    if isinstance(answer, Boxes):
+        rows = [[b.label, b.left, b.top, b.right, b.bottom, b.counts] for b in answer.boxes]
+        return {"size": list(answer.size), "boxes": rows}
+    if isinstance(answer, np.generic):
+        return answer.item()
+    given = f"answers are a {type(answer).__name__}"
+    expected = "texts, labels, numbers, events, sentences or boxes"
+    raise SettingsError(given, expected=expected, do="Train on the folder itself.")
+
+
+def answer_of(value: Any, kind: str, file: Path | None = None) -> Any:
+    """What ``plain`` gave, as the task knows it. Raises ``DataError``."""
+    try:
+        if kind == "events" and value is not None:
+            parts = (Part(str(v["label"]), float(v["start"]), float(v["stop"]), 1.0) for v in value)
+            return tuple(sorted(parts, key=lambda part: (part.start, part.stop)))
+        if kind == "boxes" and value is not None:
+            boxes = [
+                Box(str(name), float(left), float(top), float(right), float(bottom), 1.0, bool(counts))
+                for name, left, top, right, bottom, counts in value["boxes"]
+            ]
+            return Boxes((int(value["size"][0]), int(value["size"][1])), tuple(boxes), file=file)
+        if kind == "numbers" and value is not None:
+            return tuple(map(float, value)) if isinstance(value, list) else float(value)
+        if kind == "sentences" and value is not None:
+            return [str(line) for line in ([value] if isinstance(value, str) else value)]
+        return None if value is None else str(value)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        do = "Correct it, or pack the data again."
+        raise DataError(f"has an answer that is none of {kind} ({error})", expected=kind, do=do, file=file) from error
+
+
+def _files_of(sample: Sample, key: str) -> tuple[list[tuple[str, bytes]], dict[str, Any]]:
+    """Names and bytes of the files of ``sample`` in a tar, and its row in the index, still without places."""
+    inputs = sample.x if isinstance(sample.x, Mapping) else {"": sample.x}
+    files, facts = [], {}
+    for name, source in inputs.items():
+        suffix, data, said = _source(source, sample.id)
+        if name or suffix in ("txt", "json"):
+            suffix = f"{re.sub(r'[^A-Za-z0-9_-]', '_', name) or 'in'}.{suffix}"
+        files.append((f"{key}.{suffix}", data))
+        facts[files[-1][0]] = said
+    answer = plain(sample.y)
+    words = [answer] if isinstance(answer, str) else answer if isinstance(answer, list) else []
+    if words and all(isinstance(word, str) for word in words):
+        files.append((f"{key}.txt", "\n".join(words).encode("utf-8", "replace")))
+    row = {"id": sample.id, "group": sample.group, "split": sample.split, "answer": answer}
+    files.append((f"{key}.json", json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace")))
+    names = {name: files[i][0] for i, name in enumerate(inputs)}
+    return files, {**row, "inputs": names, "facts": facts}
+
+
+def _source(source: Any, sample: str) -> tuple[str, bytes, list[int]]:
+    """Ending, bytes and facts of what is seen."""
+    if isinstance(source, Path) and source.is_file():
+        suffix = source.suffix.lower()
+        try:
+            data = source.read_bytes()
+        except OSError as error:
+            given = f"cannot be read ({error.strerror})"
+            raise DataError(given, expected="a file", do="Check the disk.", file=source) from error
+        said: list[int] = []
+        if suffix in PICTURES:
+            said = list(size_of(source))
+        elif suffix in SOUNDS:
+            header = header_of(source)
+            said = [header.rate, header.samples]
+        return suffix[1:] or "bin", data, said
+    if isinstance(source, str):
+        return "txt", source.encode(), []
+    buffer = io.BytesIO()
+    if isinstance(source, (Region, Image.Image)):
+        picture, size = opened(source, (0, 0), "RGB")
+        picture.save(buffer, "PNG")
+        return "png", buffer.getvalue(), list(size)
+    if isinstance(source, np.ndarray) and source.dtype != object:
+        np.save(buffer, source, allow_pickle=False)
+        return "npy", buffer.getvalue(), []
+    given = f"is {'not there' if isinstance(source, Path) else f'a {type(source).__name__}'}"
+    raise DataError(given, expected="a file, a text or an array", do="Train on the folder itself.", file=sample)
+
+
+class _Shard:
+    """A tar that is being written, and its index."""
+
+    def __init__(self, path: Path, open_ones: ExitStack) -> None:
+        self.path, self.rows, self.stack = path, list[dict[str, Any]](), ExitStack()
+        open_ones.push(self.stack)
+        file = self.stack.enter_context(write_aside(path, "wb"))
+        tar = tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+        self.tar = self.stack.enter_context(tar)
+
+    @property
+    def size(self) -> int:
+        return self.tar.offset
+
+    def add(self, files: list[tuple[str, bytes]], row: dict[str, Any]) -> None:
+        places = {}
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            places[name] = [self.size + BLOCK, len(data), *row["facts"].get(name, [])]
+            self.tar.addfile(info, io.BytesIO(data))
+        inputs = {name: [file, *places[file]] for name, file in row["inputs"].items()}
+        self.rows.append({key: row[key] for key in ("id", "group", "split", "answer")} | {"inputs": inputs})
+
+    def close(self) -> dict[str, int]:
+        """Samples and bytes."""
+        self.stack.close()
+        with write_aside(self.path.with_suffix(".index")) as index:
+            index.writelines(json.dumps(row) + "\n" for row in self.rows)
+        return {"samples": len(self.rows), "bytes": self.path.stat().st_size}
