@@ -128,8 +128,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A server in a process of its own, which wants a token."""
-    command = [sys.executable, "-m", "crnn", "serve", "zoo:typewritten", "--port", "0", "--token", "open sesame"]
-    given = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "crnn", "serve", "zoo:typewritten", "--port", "0", "--drain", "0"]
+    given = {**os.environ, "OMP_NUM_THREADS": "1", "CRNN_TOKEN": "open sesame"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=given) as process:
         try:
             assert process.stdout is not None
@@ -222,11 +222,41 @@ def test_a_fragment_can_do_no_more_than_show(browser: Browser, address: str) -> 
     assert browser.hosts() <= {address.split("/")[2]}  # the handlers are reported, since the policy forbids them, too
 
 
+@needs_browser
+def test_every_kind_of_answer_has_words(browser: Browser, address: str) -> None:
+    answers = {
+        "ab · 91 % sure": {"id": "a.png", "text": "ab", "score": 0.912, "letters": []},
+        "(no text) · 97 % sure": {"id": "a.png", "text": "", "score": 0.97},
+        "2 lines · 75 % sure": {"id": "a.png", "text": "a\nb", "lines": [{"score": 0.7}, {"score": 0.8}]},
+        "1 line · ": {"id": "a.png", "text": "", "lines": [{"score": None}]},
+        "a dog runs. · 50 % sure": {"sentence": "a dog runs.", "score": 0.5, "words": []},
+        "0 · 100 % sure": {"label": 0, "score": 1.0, "labels": []},
+        "dog 0.5 to 1.25 · ": {"events": [{"label": "dog", "onset": 0.5, "offset": 1.25, "score": 0.9}]},
+        "dog × 7 · ": {"events": [{"label": "dog", "onset": i, "offset": i + 1} for i in range(7)]},
+        "nothing found · 40 % sure": {"counts": {"cell": 0}, "boxes": [], "score": 0.4},
+        "10 cell, 1 spot · ": {"counts": {"cell": 10, "spot": 1}},
+        "sky 62 %, car 4 % · ": {"width": 9, "height": 9, "areas": {"sky": 0.62, "car": 0.04}},
+        "20 cell · sky 100 %": {"width": 9, "height": 9, "areas": {"sky": 1}, "cell_count": 20},
+        "load 31246, wind 1.235 · at the end of 2 steps, Friday": {
+            "columns": {"load": {"forecast": [1, 31245.7]}, "wind": {"forecast": [1, 1.23456]}},
+            "date": ["Thursday", "Friday"],
+        },
+        "3 frames foretold · ": {"mean": [1, 2, 3], "largest": [1, 2, 3]},
+        "a picture, 28 × 20 · ": {"width": 28, "height": 20, "mean": 0.5},
+        "3.1 · ": {"id": "a.csv", "value": 3.1},
+        "value_1 3.1, value_2 -2 · ": {"id": "a.csv", "value_1": 3.1, "value_2": -2},
+    }
+    browser.call("Page.navigate", url=address)
+    until(lambda: browser.says("document.readyState == 'complete' && document.activeElement?.id == 'secret'"))
+    words = f"{json.dumps(list(answers.values()))}.map((a) => inWords(a)).map((w) => w.said + ' · ' + w.sure)"
+    assert browser.says(f"import('/words.js').then(({{inWords}}) => {words})") == list(answers)
+
+
 def test_the_page_asks_nobody_but_its_server() -> None:
     """No address of another host, no script or style in the markup, nothing that makes code of text."""
     for path in PAGE.iterdir():
         text = path.read_text(encoding="utf-8")
-        assert len(text.splitlines()) < 300, path.name
+        assert len(text.splitlines()) < 300 and max(map(len, text.splitlines())) <= 120, path.name
         assert not re.search(r"(https?:)?//[\w.-]+\.\w|eval\(|new Function|innerHTML|insertAdjacentHTML", text), (
             path.name
         )

@@ -5,8 +5,9 @@
 
 const ELEMENTS = new Set(
   (
-    "b br caption code dd div dl dt em figcaption figure h4 hr i img li mark ol p pre small span strong sub sup table " +
-    "tbody td th thead tr u ul circle defs ellipse g image line path polygon polyline rect svg text title tspan use"
+    "b br caption code dd div dl dt em figcaption figure h4 hr i img li mark ol p pre small span strong sub sup " +
+    "table tbody td th thead tr u ul circle defs ellipse g image line path polygon polyline rect svg text title " +
+    "tspan use"
   ).split(" "),
 );
 const ATTRIBUTES = new Set(

@@ -62,7 +62,8 @@ function askFiles(files) {
     const mb = Math.ceil(file.size / 1e6);
     if (most && mb > 1.1 * most) {
       // a server that ends an upload cannot say why: browsers tell of no answer that comes before its end
-      failed(card, { given: `The file has ${count(mb, "megabyte")}`, expected: `at most ${most} megabytes`, do: "Make it smaller." });
+      const given = `The file has ${count(mb, "megabyte")}`;
+      failed(card, { given, expected: `at most ${most} megabytes`, do: "Make it smaller." });
       continue;
     }
     askFile(card, file);

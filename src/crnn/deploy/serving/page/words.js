@@ -17,7 +17,8 @@ const DOES = {
 const SHOWN = 6; // things that are named one by one
 
 /** What the network does, in a line. */
-export const does = (about) => `${DOES[about.task] ?? about.task} · ${about.model}, ${size(about.parameters)} parameters`;
+export const does = (about) =>
+  `${DOES[about.task] ?? about.task} · ${about.model}, ${size(about.parameters)} parameters`;
 
 /** Which files it reads, and how large they may be, in a line. */
 export function reads(about) {
@@ -88,7 +89,8 @@ export function inWords(answer) {
   if (Array.isArray(answer.mean)) return put(`${count(answer.mean.length, "frame")} foretold`);
   if (answer.width && answer.height) return put(`a picture, ${answer.width} × ${answer.height}`);
   const numbers = Object.entries(answer).filter(([key, value]) => key !== "score" && typeof value === "number");
-  return put(numbers.map(([key, value]) => (numbers.length > 1 ? `${key} ${number(value)}` : number(value))).join(", "));
+  const named = numbers.length > 1;
+  return put(numbers.map(([key, value]) => (named ? `${key} ${number(value)}` : number(value))).join(", "));
 }
 
 function events(found) {
@@ -104,7 +106,10 @@ function events(found) {
 export const count = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 const percent = (share) => `${share > 0.999 ? 100 : +(100 * share).toPrecision(share < 0.1 ? 1 : 2)} %`;
-const number = (value) => (typeof value === "number" ? String(+value.toPrecision(4)) : String(value ?? "–"));
+const number = (value) => {
+  if (typeof value !== "number") return String(value ?? "–");
+  return String(Math.abs(value) < 1000 ? +value.toPrecision(4) : Math.round(value));
+};
 const COMPACT = { notation: "compact", compactDisplay: "long", maximumSignificantDigits: 2 };
 const size = (value) => new Intl.NumberFormat("en", COMPACT).format(value);
 
@@ -113,7 +118,7 @@ export function trouble(reply) {
   const error = reply.body?.error ?? reply.body?.answers?.[0]?.error;
   if (error) return typeof error === "string" ? { given: error } : error;
   if (reply.status) return { given: `The server said ${reply.status}` };
-  return { given: "The server does not answer", expected: "one that runs", do: "Start it again, or try a smaller file." };
+  return { given: "The server does not answer", expected: "one that runs", do: "Start it, or try a smaller file." };
 }
 
 /** An error as one sentence. */
