@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from crnn.data.formats._canvas import Point
 from crnn.data.formats._files import name_in, read_bytes, root_of, split_of, walk
@@ -19,6 +19,7 @@ from crnn.files import write_aside
 from crnn.types import Prediction, Region, Sample
 
 Element = Any
+Made = TypeVar("Made")
 _HEAD = 1 << 14  # bytes in which the root element is looked for
 
 
@@ -55,6 +56,22 @@ def read_pages(
     over.
     """
     root = root_of(path)
+    for file, document, page in pages(path, left_out, root_name, make_page):
+        for line_id, line in lines(document):
+            try:
+                region = Region(page.picture, page.polygon(line))
+            except DataError as error:
+                given = f"line {line_id} {error.given}"
+                left_out.append(DataError(given, expected=error.expected, do=error.do, file=file))
+                continue
+            text = page.text(line) or None
+            yield Sample(f"{name_in(root, file)}#{line_id}", region, text, file.stem, split_of(root, file))
+
+
+def pages(
+    path: Path, left_out: list[CrnnError], root_name: str, make_page: Callable[[Element, Path], Made]
+) -> Iterator[tuple[Path, Element, Made]]:
+    """Each XML file under ``path`` whose root is ``root_name``, with its root and what ``make_page`` makes of it."""
     for file in walk(path):
         if file.suffix.lower() != ".xml":
             continue
@@ -66,15 +83,7 @@ def read_pages(
         except DataError as error:
             left_out.append(error)
             continue
-        for line_id, line in lines(document):
-            try:
-                region = Region(page.picture, page.polygon(line))
-            except DataError as error:
-                given = f"line {line_id} {error.given}"
-                left_out.append(DataError(given, expected=error.expected, do=error.do, file=file))
-                continue
-            text = page.text(line) or None
-            yield Sample(f"{name_in(root, file)}#{line_id}", region, text, file.stem, split_of(root, file))
+        yield file, document, page
 
 
 def library() -> Any:

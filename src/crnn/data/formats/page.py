@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from crnn.data.formats._canvas import Point, canvas, find_picture, points
-from crnn.data.formats._files import name_in, root_of, split_of, walk
+from crnn.data.formats._files import name_in, root_of, split_of
 from crnn.data.formats._xml import (
     Element,
     children,
@@ -23,6 +23,7 @@ from crnn.data.formats._xml import (
     lines_to_write,
     local,
     named_like,
+    pages,
     parse,
     read_pages,
     save,
@@ -103,14 +104,8 @@ def whole(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
     """A sample for each page under ``path``, its picture and its lines (``TextLine``) in the file's order, in pixels of
     the picture. A line without a baseline has one a quarter of its height above its lower edge."""
     root = root_of(path)
-    for file in walk(path):
-        if file.suffix.lower() != ".xml":
-            continue
+    for file, document, page in pages(path, left_out, "PcGts", _Page):
         try:
-            document = parse(file).getroot()
-            if local(document) != "PcGts":
-                continue
-            page = _Page(document, file)
             found = tuple(page.line(line) for line in document.iter() if local(line) == "TextLine")
         except DataError as error:
             left_out.append(
