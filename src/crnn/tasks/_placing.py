@@ -8,25 +8,21 @@ from typing import Any
 
 from crnn.decode.align import align
 from crnn.decode.ctc_greedy import along
-from crnn.errors import DataError, SettingsError
+from crnn.errors import DataError
+from crnn.tasks._stand_in import StandIn
 from crnn.text import steps_needed
 from crnn.types import Batch, Part, Prediction
 
 
-class Placing:
+class Placing(StandIn):
     """Stands for the task of a reader of texts where it predicts: the answer for each sample is its text in ``texts``
     (by the sample's id), the parts where each letter lies, by the likeliest path that writes it.
 
     Raises ``SettingsError`` for a task that reads no texts, ``DataError`` for letters that it does not know.
     """
 
-    compares = False
-
     def __init__(self, task: Any, texts: Mapping[str, str]) -> None:
-        if not hasattr(task, "with_reading"):
-            given = f"the bundle's task is {task.name!r}"
-            raise SettingsError(given, expected="transcribe", do="Take a bundle that reads text.")
-        self.task = task
+        super().__init__(task, do="Take a bundle that reads text.")
         self.numbers = {id: task.alphabet.encode(text) for id, text in texts.items()}
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crnn.deploy.predict import Predictor
-from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.errors import CrnnError, DataError
 from crnn.tasks import Task
+from crnn.tasks._stand_in import StandIn
 from crnn.types import Batch, Prediction, Sample
 
 WEIGHTS = (0.3, 0.5, 0.7, 0.9, 1.2)
@@ -85,17 +86,11 @@ def tune(
     return settled(best("weight", chosen, WEIGHTS[max(0, at - 1) : at + 2]))
 
 
-class _Heard:
+class _Heard(StandIn):
     """A task that remembers what the network said."""
 
-    compares = False
-
     def __init__(self, task: Task) -> None:
-        if not hasattr(task, "with_reading"):
-            raise SettingsError(
-                f"the bundle's task is {task.name!r}", expected="transcribe", do="Tune a bundle that reads text."
-            )
-        self.task: Any = task
+        super().__init__(task, do="Tune a bundle that reads text.")
         self.said: dict[str, Any] = {}
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
