@@ -12,6 +12,15 @@ from crnn.tasks._vocabulary import Vocabulary
 from crnn.types import Sample
 
 
+def texts_of(samples: Iterable[Sample]) -> list[str]:
+    """All sentences of ``samples``. Raises ``DataError`` if there are none."""
+    texts = [text for sample in samples for text in sentences_of(sample.y)]
+    if not texts:
+        do = "Give a table a column caption, or put a text file beside each picture."
+        raise DataError("no sample has a sentence", expected="sentences to learn", do=do)
+    return texts
+
+
 def short(texts: Iterable[str], vocabulary: Vocabulary, longest: int) -> list[list[int]]:
     """Numbers of the sentences that have words, and no more than ``longest``."""
     found = [vocabulary.encode(text) for text in texts]

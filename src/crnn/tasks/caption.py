@@ -22,7 +22,7 @@ from crnn.tasks._caption_answers import Answers
 from crnn.tasks._caption_head import IGNORED, CaptionHead, Decoder, Places, Sizes, Told, told_of
 from crnn.tasks._caption_known import NOTHING, Known, sentences_of
 from crnn.tasks._pooled import Pool
-from crnn.tasks._sentences import grown, problem_of, short
+from crnn.tasks._sentences import grown, problem_of, short, texts_of
 from crnn.tasks._vocabulary import END, UNKNOWN, Unit, Vocabulary
 from crnn.types import Batch, Part, Prediction, Sample
 
@@ -95,12 +95,8 @@ class Caption(Answers):
     @classmethod
     def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
         """The words of the training part, and its sentences. Raises ``DataError`` if there are none."""
-        texts = [text for sample in samples for text in sentences_of(sample.y)]
-        if not texts:
-            do = "Give a table a column caption, or put a text file beside each picture."
-            raise DataError("no sample has a sentence", expected="sentences to learn", do=do)
         s = settings
-        words = Vocabulary.learn(texts, unit=s.unit, lower=s.lower, least=s.least, most=s.most)
+        words = Vocabulary.learn(texts_of(samples), unit=s.unit, lower=s.lower, least=s.least, most=s.most)
         return cls(settings, words, Known.learn(words, samples))
 
     @classmethod

@@ -25,7 +25,7 @@ from crnn.tasks._match_answers import Answers, Matched, Said
 from crnn.tasks._match_head import Looked, MatchHead, Sizes, Told
 from crnn.tasks._match_rows import alike, padded, sentence_rows, snippet_rows, told_of
 from crnn.tasks._match_said import phrases
-from crnn.tasks._sentences import grown, problem_of
+from crnn.tasks._sentences import grown, problem_of, texts_of
 from crnn.tasks._vocabulary import END, UNKNOWN, Vocabulary
 from crnn.types import Batch, Part, Prediction, Sample
 
@@ -95,11 +95,7 @@ class Match(Answers):
     @classmethod
     def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
         """The words of the training part. Raises ``DataError`` if there are none."""
-        texts = [text for sample in samples for text in sentences_of(sample.y)]
-        if not texts:
-            do = "Give a table a column caption, or put a text file beside each picture."
-            raise DataError("no sample has a sentence", expected="sentences to learn", do=do)
-        return cls(settings, cls._words(settings, texts))
+        return cls(settings, cls._words(settings, texts_of(samples)))
 
     @staticmethod
     def _words(settings: Settings, texts: Sequence[str]) -> Vocabulary:
