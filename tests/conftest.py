@@ -23,6 +23,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from crnn.bundle import Bundle, build, combinations
+from crnn.cli import main
 from crnn.config import Recipe, fill
 from crnn.data import inputs
 from crnn.data.formats import open_data
@@ -40,6 +41,19 @@ WORDS = [a + b + c for a in ("a", "be", "dd") for b in ("c", "ee", " f") for c i
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def said_by(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What the command of these ``arguments`` prints, which ends with that exit ``code``."""
+
+    def said(arguments: Sequence[str], code: int = 0) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            main(list(arguments))
+        assert (stopped.value.code or 0) == code
+        return capsys.readouterr().out
+
+    return said
 
 
 @pytest.fixture(autouse=True)
@@ -274,7 +288,7 @@ MADE: Mapping[str, Callable[[Path, str], None]] = {
 ASKED: Mapping[str, Mapping[str, Any]] = {
     "forecast": {"targets": ["power"], "window": 32, "horizon": 1, "relative": "none", "highway": 3},
     "restore": {"spoiling": "noise"},
-    "match": {"dropout": 0.0, "margin": 5.0, "soft": 1.0},
+    "match": {"dropout": 0.0, "margin": 5.0},
 }
 """Task to settings that say what is asked of its made set, where they must."""
 COMBINATIONS = list(combinations())

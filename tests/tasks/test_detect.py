@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 import crnn
-from crnn.cli import main
 from crnn.config import fill
 from crnn.data.formats import Asked, open_data
 from crnn.errors import CrnnError, DataError, SettingsError
@@ -24,6 +23,7 @@ from crnn.tasks.detect import Detect
 from crnn.types import Box, Boxes, Clip, Prediction, Sample
 
 Made = Callable[..., Path]
+SaidBy = Callable[..., str]
 SMALL = {"name": "rcnn_scene", "stem": [8, 8], "sizes": [12], "steps": 1, "dropout": 0.0}
 
 
@@ -233,16 +233,9 @@ def bundle(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return crnn.fit(recipe, run)
 
 
-def said_by(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int = 0) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    assert (stopped.value.code or 0) == code
-    return capsys.readouterr().out
-
-
-def test_files_of_answers(bundle: Path, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_of_answers(bundle: Path, made: Made, tmp_path: Path, said_by: SaidBy) -> None:
     pictures = sorted(made("detect").glob("*.png"))[1:4]
-    said_by(["predict", str(bundle), *map(str, pictures), "--out", str(tmp_path / "out")], capsys)
+    said_by(["predict", str(bundle), *map(str, pictures), "--out", str(tmp_path / "out")])
     for file in pictures:
         with Image.open(tmp_path / "out" / f"{file.stem}.jpg") as picture:
             assert picture.size == (32, 16)
@@ -252,21 +245,19 @@ def test_files_of_answers(bundle: Path, made: Made, tmp_path: Path, capsys: pyte
     for s in again:
         assert sorted(b.label for b in s.y.boxes) == sorted(b.label for b in truths[s.id].boxes)
     (row,) = (
-        json.loads(line)
-        for line in said_by(["predict", str(bundle), str(pictures[0]), "--json"], capsys).split("\n")
-        if line
+        json.loads(line) for line in said_by(["predict", str(bundle), str(pictures[0]), "--json"]).split("\n") if line
     )
     assert (row["width"], row["height"]) == (32, 16) and sum(row["counts"].values()) == len(row["boxes"]) > 0
-    assert said_by(["predict", str(bundle), str(pictures[0])], capsys).count("\n") == 1 + len(row["boxes"])
-    said_by(["predict", str(bundle), *map(str, pictures), "--out", str(tmp_path / "boxes.json")], capsys)
+    assert said_by(["predict", str(bundle), str(pictures[0])]).count("\n") == 1 + len(row["boxes"])
+    said_by(["predict", str(bundle), *map(str, pictures), "--out", str(tmp_path / "boxes.json")])
     values = json.loads((tmp_path / "boxes.json").read_text())
     assert len(values["images"]) == 3 and values["annotations"] and values["categories"][0]["name"] == "bell"
-    said_by(["predict", str(bundle), str(pictures[0]), "--out", str(tmp_path / "boxes.csv")], capsys)
+    said_by(["predict", str(bundle), str(pictures[0]), "--out", str(tmp_path / "boxes.csv")])
     lines = (tmp_path / "boxes.csv").read_text().splitlines()
     assert lines[0] == "id,label,left,top,right,bottom,score" and len(lines) == 1 + len(row["boxes"])
 
 
-def test_pictures_of_all_kinds(bundle: Path, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_of_all_kinds(bundle: Path, made: Made, tmp_path: Path, said_by: SaidBy) -> None:
     with Image.open(sorted(made("detect").glob("*.png"))[1]) as picture:
         whole = picture.convert("RGB")
     whole.convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
@@ -275,29 +266,29 @@ def test_pictures_of_all_kinds(bundle: Path, made: Made, tmp_path: Path, capsys:
     Image.fromarray(np.tile(np.asarray(whole), (9, 7, 1))).save(tmp_path / "large.png")
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     (tmp_path / "empty.png").write_bytes(b"")
-    out = said_by(["predict", str(bundle), str(tmp_path), "--json"], capsys, code=1)
+    out = said_by(["predict", str(bundle), str(tmp_path), "--json"], code=1)
     found = {Path(row["id"]).name: row for row in map(json.loads, out.splitlines())}
     assert found.keys() == {"cmyk.jpg", "deep.png", "large.png", "dot.png"}
     assert len(found["large.png"]["boxes"]) > 9 and found["large.png"]["width"] == 224
 
 
-def test_a_check_counts_boxes_and_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_counts_boxes_and_names_what_is_wrong(tmp_path: Path, said_by: SaidBy) -> None:
     rows = ["file,label,left,top,right,bottom"]
     for i in range(8):
         Image.effect_noise((32, 24), 40 + i).save(tmp_path / f"{i}.png")
         rows.append(f"{i}.png,cat,2,2,12,12" if i < 7 else "7.png,,,,,")
     rows += ["0.png,cat,5,5,5,9", "1.png,cat,50,5,60,9", "2.png,cat,2,2,12,12"]
     (tmp_path / "boxes.csv").write_text("\n".join(rows) + "\n")
-    shown = " ".join(said_by(["check", "detect", str(tmp_path)], capsys).split())
+    shown = " ".join(said_by(["check", "detect", str(tmp_path)]).split())
     assert "has a box (cat at 5,5 to 5,9) that has no area" in shown
     assert "has a box (cat at 50,5 to 60,9) that lies outside of the picture" in shown
     assert "has a box (cat at 2,2 to 12,12) that is there twice" in shown
     assert "7.png has no box" in shown and "boxes a picture" in shown
 
 
-def test_a_report_with_boxes(bundle: Path, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_with_boxes(bundle: Path, made: Made, tmp_path: Path, said_by: SaidBy) -> None:
     page, results = tmp_path / "a.html", tmp_path / "a.json"
-    out = said_by(["test", str(bundle), str(made("detect")), "--html", str(page), "--json", str(results)], capsys)
+    out = said_by(["test", str(bundle), str(made("detect")), "--html", str(page), "--json", str(results)])
     assert "mAP@.5" in out and "Count error" in out
     assert page.read_text().count('aria-label="boxes"') == 12
     metrics = json.loads(results.read_text())["metrics"]

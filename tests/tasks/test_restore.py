@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 
 import crnn
-from crnn.cli import main
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.metrics import pictures as metrics
 from crnn.tasks import _memories
@@ -23,6 +22,7 @@ from crnn.tasks.restore import Restore
 from crnn.types import Batch, Features, Prediction, Sample, Seq
 
 Made = Callable[..., Path]
+SaidBy = Callable[..., str]
 
 
 # figures
@@ -137,33 +137,26 @@ def bundle(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return crnn.fit(recipe, tmp_path_factory.mktemp("restore") / "run")
 
 
-def said_by(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int = 0) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    assert (stopped.value.code or 0) == code
-    return capsys.readouterr().out
-
-
-def test_files_of_answers(bundle: Path, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_of_answers(bundle: Path, made: Made, tmp_path: Path, said_by: SaidBy) -> None:
     picture = sorted(made("restore").glob("*.png"))[0]
     with Image.open(picture) as opened:
         Image.fromarray(np.tile(np.asarray(opened.convert("RGB")), (5, 3, 1))[:70, :90]).save(tmp_path / "large.png")
         opened.convert("CMYK").save(tmp_path / "cmyk.jpg")
     Image.fromarray(np.full((9, 7), 30000, np.uint16)).save(tmp_path / "deep.png")
     (tmp_path / "empty.png").write_bytes(b"")
-    said_by(["predict", str(bundle), str(tmp_path), "--out", str(tmp_path / "out")], capsys, code=1)
+    said_by(["predict", str(bundle), str(tmp_path), "--out", str(tmp_path / "out")], code=1)
     for name, size in (("large", (90, 70)), ("cmyk", (32, 16)), ("deep", (7, 9))):
         with Image.open(tmp_path / "out" / f"{name}.png") as answer:
             assert answer.size == size
         with Image.open(tmp_path / "out" / f"{name}.gif") as film:
             assert film.n_frames > 1
-    row = json.loads(said_by(["predict", str(bundle), str(tmp_path / "large.png"), "--json"], capsys))
+    row = json.loads(said_by(["predict", str(bundle), str(tmp_path / "large.png"), "--json"]))
     assert (row["width"], row["height"]) == (90, 70)
 
 
-def test_a_report_step_by_step(bundle: Path, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_step_by_step(bundle: Path, made: Made, tmp_path: Path, said_by: SaidBy) -> None:
     page, results = tmp_path / "a.html", tmp_path / "a.json"
-    out = said_by(["test", str(bundle), str(made("restore")), "--html", str(page), "--json", str(results)], capsys)
+    out = said_by(["test", str(bundle), str(made("restore")), "--html", str(page), "--json", str(results)])
     assert "Squared error" in out and "PSNR" in out
     text = page.read_text()
     assert "Step by step" in text and text.count("data:image/gif") == 12
@@ -172,8 +165,8 @@ def test_a_report_step_by_step(bundle: Path, made: Made, tmp_path: Path, capsys:
     assert {"as it is", "Hopfield memory", "modern Hopfield memory"} == values["baselines"].keys()
 
 
-def test_a_check_of_clean_pictures(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = said_by(["check", "restore", str(made("restore")), "--set", "task.spoiling=noise"], capsys)
+def test_a_check_of_clean_pictures(made: Made, said_by: SaidBy) -> None:
+    shown = said_by(["check", "restore", str(made("restore")), "--set", "task.spoiling=noise"])
     assert "Training would work" in " ".join(shown.split())
 
 

@@ -28,6 +28,7 @@ from crnn.tasks.segment import Segment
 from crnn.types import LabelMap, Prediction, Sample
 
 Made = Callable[..., Path]
+SaidBy = Callable[..., str]
 SMALL = {"name": "unet", "channels": [6, 8], "dropout": 0.0}
 
 
@@ -239,23 +240,16 @@ def opened(path: Path) -> np.ndarray:
         return np.asarray(picture)
 
 
-def said_by(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    assert not stopped.value.code
-    return capsys.readouterr().out
-
-
-def test_files_of_answers(bundle: Path, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_of_answers(bundle: Path, made: Made, tmp_path: Path, said_by: SaidBy) -> None:
     pictures = sorted((made("segment") / "images").iterdir())[:2]
     large = tmp_path / "large.png"
     Image.fromarray(np.tile(opened(pictures[0]), (5, 4, 1))).save(large)
-    said_by(["predict", str(bundle), *map(str, pictures), str(large), "--out", str(tmp_path / "maps")], capsys)
+    said_by(["predict", str(bundle), *map(str, pictures), str(large), "--out", str(tmp_path / "maps")])
     for file in (*pictures, large):
         found = opened(tmp_path / "maps" / f"{file.stem}.png")
         assert found.shape == opened(file).shape[:2] and found.max() <= 2, "numbers of a palette"
         assert opened(tmp_path / "maps" / f"{file.stem}-overlay.jpg").shape == (*found.shape, 3)
-    row = json.loads(said_by(["predict", str(bundle), str(large), "--json"], capsys))
+    row = json.loads(said_by(["predict", str(bundle), str(large), "--json"]))
     assert (row["width"], row["height"]) == (128, 80) and "green_count" in row
     assert sum(row["areas"].values()) == pytest.approx(1, abs=1e-3)
 
@@ -287,9 +281,9 @@ def test_a_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "has no pixel that counts" in shown
 
 
-def test_a_report_with_maps(bundle: Path, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_with_maps(bundle: Path, made: Made, tmp_path: Path, said_by: SaidBy) -> None:
     page, results = tmp_path / "a.html", tmp_path / "a.json"
-    out = said_by(["test", str(bundle), str(made("segment")), "--html", str(page), "--json", str(results)], capsys)
+    out = said_by(["test", str(bundle), str(made("segment")), "--html", str(page), "--json", str(results)])
     assert "Mean IoU" in out and "Boundary F1" in out
     assert page.read_text().count('title="errors"') == 12 and "Confusion of pixels" in page.read_text()
     assert {"miou", "miou_low", "dice", "count_error"} <= json.loads(results.read_text())["metrics"].keys()
