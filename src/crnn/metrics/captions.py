@@ -29,9 +29,9 @@ FIGURES: dict[str, tuple[str, str, str]] = {
         "Words of the answers that stand in a true sentence; answers that are too short count less.",
         "%",
     ),
-    "bleu2": ("BLEU-2", "The same of words and pairs of words.", "%"),
-    "bleu3": ("BLEU-3", "The same of up to three words.", "%"),
-    "bleu4": ("BLEU-4", "The same of up to four words.", "%"),
+    "bleu2": ("BLEU-2", "Words and pairs of neighbours that stand in a true sentence.", "%"),
+    "bleu3": ("BLEU-3", "Rows of one, two and three words that stand in a true sentence.", "%"),
+    "bleu4": ("BLEU-4", "Rows of one to four words that stand in a true sentence.", "%"),
     "rouge": ("ROUGE-L", "The longest row of words, in order, that answer and truth share.", "%"),
     "cider": (
         "CIDEr-D",
