@@ -2,7 +2,7 @@
 
 In a tar the files of a sample stand side by side and share a name up to the first dot: ``000000012.png`` is what is
 seen, ``000000012.txt`` the answer in words, ``000000012.json`` id, group, split and answer. Beside each tar lies its
-``.index``, a line of JSON for each sample with the place of its files; ``index.json`` says what there is in all.
+``.index``, a line of JSON for each sample with the place of its files; ``shards.index`` says what there is in all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.files import write_aside
 from crnn.types import Box, Boxes, Part, Region, Sample
 
-INDEX = "index.json"
+INDEX = "shards.index"
 MARK = "crnn_shards"
 BLOCK = 512
 

@@ -102,7 +102,9 @@ def open_data(
     bad: list[CrnnError] = []
     samples: list[Sample] = []
     try:
-        if not (path.exists() or shards.is_pattern(path)):
+        if shards.is_pattern(path):
+            reader = shards
+        elif not path.exists():
             raise DataError("is not there", expected="a file or folder", do="Check the path.", file=path)
         reader = reader or FORMATS[_recognise(path, asked)]
         for sample in _read(reader, path, bad, asked):

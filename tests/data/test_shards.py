@@ -1,0 +1,184 @@
+"""Shards hold what was packed, are read where they lie, also by others, and do not lead out of themselves."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import crnn
+from crnn.cli import main
+from crnn.config import Recipe, fill
+from crnn.data.formats import open_data
+from crnn.data.inputs import INPUTS, learn
+from crnn.data.packed import Packed
+from crnn.data.shards import expand, write_shards
+from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.train.prepare import asked_of
+from crnn.types import Sample
+
+Made = Callable[..., Path]
+PACKED = [
+    *(("transcribe", "line"), ("classify", "picture"), ("classify", "sound"), ("classify", "film")),
+    *(("classify", "sentence"), ("regress", "series"), ("tag", "sound"), ("caption", "picture"), ("detect", "scene")),
+]
+
+
+def asked(task: str, kind: str, what: Mapping[str, Any]) -> Any:
+    return asked_of(fill(Recipe, {"task": {"name": task, **what}, "input": {"name": kind}}, "recipe"))
+
+
+def pack(samples: list[Sample], out: Path, answer: str, megabytes: float = 0.02) -> dict[str, dict[str, int]]:
+    packed = write_shards(samples, out, answer=answer, megabytes=megabytes, progress=lambda: None)
+    assert not packed.left_out
+    return packed.shards
+
+
+@pytest.mark.parametrize(("task", "kind"), PACKED)
+def test_what_is_packed_is_what_was_there(
+    task: str, kind: str, made: Made, what_is_asked: Mapping[str, Mapping[str, Any]], tmp_path: Path
+) -> None:
+    wanted = asked(task, kind, what_is_asked.get(task, {}))
+    before = open_data(made(task, kind), asked=wanted)
+    before = [Sample(s.id, s.x, s.y, f"g{i % 3}", ("train", "test")[i % 2]) for i, s in enumerate(before)]
+    shards = pack(before, tmp_path / "out", wanted.answer)
+    assert sum(shard["samples"] for shard in shards.values()) == len(before)
+    after = open_data(tmp_path / "out", asked=wanted)
+    by_id = {sample.id: sample for sample in after}
+    assert len(by_id) == len(after) == len(before)
+    reader = learn({"name": kind}, before)
+    for sample in before:
+        found = by_id[sample.id]
+        assert (found.group, found.split) == (sample.group, sample.split)
+        if task != "detect":
+            assert found.y == sample.y or list(found.y) == list(sample.y)
+        else:
+            assert found.y.boxes == sample.y.boxes and found.y.size == sample.y.size
+        assert reader.steps(found.x) == reader.steps(sample.x)
+        np.testing.assert_array_equal(reader.decode(found.x), reader.decode(sample.x))
+    assert [s.id for s in after if s.split == "test"] == [s.id for s in before if s.split == "test"], "in their order"
+
+
+def test_training_does_not_tell_shards_from_a_folder(made: Made, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["pack", str(made("transcribe")), str(tmp_path / "out"), "--shard-mb", "0.01"])
+    assert not end.value.code and len(list((tmp_path / "out").glob("*.tar"))) > 1
+    small = {"name": "crnn", "channels": [4, 4, 4, 4], "blocks": [0, 0, 0, 0], "hidden": 4, "layers": 1}
+    train = {"epochs": 1, "workers": 1, "threads": 1, "precision": "float32", "device": "cpu"}
+    recipe = {"input": {"height": 16}, "encoder": small, "train": train}
+    losses = []
+    for data in (made("transcribe"), tmp_path / "out"):
+        crnn.fit({**recipe, "data": {"train": str(data)}}, tmp_path / f"run{len(losses)}")
+        losses.append(json.loads((tmp_path / f"run{len(losses)}" / "epochs.jsonl").read_text())["loss"])
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_library_reads_them(made: Made, tmp_path: Path) -> None:
+    webdataset = pytest.importorskip("webdataset")
+    samples = open_data(made("transcribe"))
+    names = pack(samples, tmp_path / "out", "text")
+    paths = [str(tmp_path / "out" / name) for name in names]
+    rows = list(webdataset.WebDataset(paths, shardshuffle=False).decode("l8").to_tuple("png", "txt", "json"))
+    assert [(text, row["id"]) for _, text, row in rows] == [(s.y, s.id) for s in samples]
+    np.testing.assert_array_equal(rows[0][0], np.asarray(Image.open(samples[0].x).convert("L")))
+
+
+def written(path: Path, files: Mapping[str, bytes], kind: bytes = tarfile.REGTYPE) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.type, info.linkname = len(data), kind, "/etc/passwd"
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def png(grey: int) -> bytes:
+    data = io.BytesIO()
+    Image.new("L", (20, 16), grey).save(data, "PNG")
+    return data.getvalue()
+
+
+def test_tars_of_others_are_read_without_an_index(tmp_path: Path) -> None:
+    for n in range(3):
+        cells = {f"{n}/a.png": png(n), f"{n}/a.cls": b"7", f"{n}/b.png": png(9), f"{n}/b.json": b'{"label": "x"}'}
+        written(tmp_path / f"train-00{n}.tar", cells)
+    wanted = asked("classify", "picture", {})
+    samples = open_data(str(tmp_path / "train-{000..002}.tar"), asked=wanted)
+    assert [(s.id, s.y, s.split) for s in samples[:2]] == [
+        ("train-000/0/a", "7", "train"),
+        ("train-000/0/b", "x", "train"),
+    ]
+    assert len(open_data(tmp_path, asked=wanted)) == 6 and len(open_data(tmp_path / "train-001.tar", asked=wanted)) == 2
+    kind = INPUTS["picture"].learn(INPUTS["picture"].Settings(height=16, width=20), samples)
+    assert kind.decode(samples[4].x).mean() == 2
+    assert open_data(written(tmp_path / "text" / "x.tar", {"l.png": png(1), "l.txt": b"ab\n"}))[0].y == "ab"
+    (tmp_path / "train-001.tar").unlink()
+    with pytest.raises(DataError, match=r"train-001\.tar: is not there"):
+        open_data(str(tmp_path / "train-{000..002}.tar"), asked=wanted)
+
+
+def test_a_pattern_keeps_its_zeros() -> None:
+    assert [path.name for path in expand("x/{1..2}-{08..09}.tar")] == ["1-08.tar", "1-09.tar", "2-08.tar", "2-09.tar"]
+
+
+def test_links_and_places_outside_lead_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(CrnnError):
+        open_data(written(tmp_path / "links" / "x.tar", {"l.png": b"", "l.txt": b""}, tarfile.SYMTYPE))
+    (tmp_path / "packed").mkdir()
+    samples = [Sample("a", np.zeros((4, 4), np.uint8), "a")]
+    pack(samples, tmp_path / "out", "text")
+    index = tmp_path / "out" / "all-000000.index"
+    row = json.loads(index.read_text())
+    for place, said in (
+        (["000000000.npy", 0, 10**9], "lies outside"),
+        (["000000000.npy", -1, 8], "lies outside"),
+        (["/etc/passwd", 0, 8], "no plain name"),
+        (["../a.npy", 0, 8], "no plain name"),
+        (["a.npy"], "index"),
+    ):
+        index.write_text(json.dumps({**row, "inputs": {"": place}}) + "\n")
+        with pytest.raises(DataError, match=said) as error:
+            open_data(tmp_path / "out")
+        assert "all-000000.index" in str(error.value)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x1f\x8b\x08\x00", b"PK\x03\x04 no tar", bytes(2000)])
+def test_what_is_no_tar_is_one_sentence(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_bytes(data)
+    with pytest.raises(DataError, match=r"x\.tar"):
+        open_data(tmp_path / "x.tar")
+
+
+def test_answers_of_another_task_and_full_folders_are_refused(made: Made, tmp_path: Path) -> None:
+    samples = open_data(made("transcribe"))
+    pack(samples, tmp_path / "out", "text")
+    with pytest.raises(DataError, match="holds answers of the kind text"):
+        open_data(tmp_path / "out", asked=asked("classify", "picture", {}))
+    with pytest.raises(SettingsError, match="holds something"):
+        pack(samples, tmp_path / "out", "text")
+    with pytest.raises(SettingsError, match="answers are a ndarray"):
+        pack([Sample("a", "b", np.zeros(3))], tmp_path / "maps", "map")
+    assert not list((tmp_path / "maps").glob("*"))
+
+
+def test_a_packed_file_is_a_path_that_opens(tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_bytes(b"0123456789")
+    path = Packed.of(tmp_path / "x.tar", "a.bin", 2, 5, (1, 2))
+    there = pickle.loads(pickle.dumps(path))
+    assert there == path and there.read_bytes() == b"23456" and there.facts == (1, 2)
+    assert there.is_file() and there.exists() and there.suffix == ".bin" and there.stat().st_size == 5
+    with there.open("rb") as file:
+        assert (file.seek(-2, io.SEEK_END), file.read(), file.read()) == (3, b"56", b"")
+        with pytest.raises(OSError):
+            file.seek(-9)
+    assert there.parent.name == "x.tar" and not (there.parent / "b").is_file()
