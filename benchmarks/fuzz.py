@@ -30,12 +30,19 @@ from typing import Any
 
 import torch
 from fuzz_inputs import spoiled
-from fuzz_targets import Case, cases
+from fuzz_server import server_cases
+from fuzz_targets import Case, cases, shrink
 
 from crnn.errors import CrnnError, SettingsError
 
 SECONDS, CLOCK = 2.0, 20.0
 MEMORY = 3 << 30
+
+
+def all_cases() -> list[Case]:
+    """All that is fuzzed, always in the same order."""
+    with TemporaryDirectory() as folder:
+        return [*cases(), *server_cases(Path(folder), shrink)]
 
 
 def why_wrong(case: Case, folder: Path) -> str:
@@ -149,7 +156,7 @@ class Hunt:
 def replay(folder: Path) -> None:
     """Try one that was kept."""
     name = (folder / "why.txt").read_text(encoding="utf-8").splitlines()[0]
-    case = next(case for case in cases() if case.name == name)
+    case = next(case for case in all_cases() if case.name == name)
     print(why_wrong(case, folder) or "is read, or refused in a sentence")
 
 
@@ -167,7 +174,7 @@ def main() -> int:
         replay(given.replay)
         return 0
     began = time.perf_counter()
-    hunt = Hunt([case for case in cases() if given.only in case.name], given.seed, given.failures)
+    hunt = Hunt([case for case in all_cases() if given.only in case.name], given.seed, given.failures)
     print(f"{len(hunt.chosen)} cases, made in {time.perf_counter() - began:.0f} s", flush=True)
     hunt.go(range(given.first, given.first + given.inputs))
     for name, took in hunt.seconds.most_common(5):

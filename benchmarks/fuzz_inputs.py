@@ -30,7 +30,7 @@ VALUES: tuple[Any, ...] = (
 def spoiled(data: bytes, suffix: str, rng: random.Random) -> bytes:
     """``data``, the content of a file of that ending, made wrong in a way that such a file can be."""
     structured = BY_SUFFIX.get(suffix)
-    if structured is not None and rng.random() < 0.7:
+    if structured is not None and (suffix == ".request" or rng.random() < 0.7):
         try:
             return structured(data, rng)
         except (ValueError, KeyError, struct.error, zlib.error, zipfile.BadZipFile):

@@ -170,7 +170,7 @@ def _made(folder: Path) -> Iterator[Case]:
 
 def _reads(task: str, kind: str, folder: Path) -> Callable[[Path], list[CrnnError]]:
     """Reading as training does: a folder's samples, of which some are decoded and encoded."""
-    recipe = _asking(task, kind)
+    recipe = asking(task, kind)
     asked = asked_of(recipe)
     samples = open_data(folder, asked=asked)
     task_class, values = task_of(recipe)
@@ -179,7 +179,7 @@ def _reads(task: str, kind: str, folder: Path) -> Callable[[Path], list[CrnnErro
     return _read(asked, seen, learned.with_input(seen))
 
 
-def _asking(task: str, kind: str) -> Recipe:
+def asking(task: str, kind: str) -> Recipe:
     few = {"least": 1} if task in ("caption", "match") else {}
     return Recipe(task={"name": task, **ASKED.get(task, {}), **few}, input={"name": kind})
 
@@ -239,7 +239,7 @@ def _bundles(folder: Path) -> Iterator[Case]:
     for task in ("transcribe", "classify", "tag", "forecast", "detect", "segment", "nowcast", "caption"):
         place = folder / f"set-{task}"
         name = "line" if task == "transcribe" else FIRST[task]
-        recipe = _asking(task, name)
+        recipe = asking(task, name)
         samples = open_data(place, asked=asked_of(recipe))
         model = bundles.default_model(task_of(recipe)[0], {"": name})
         recipe = replace(recipe, encoder={"name": model, **shrink(MODELS[model])})
