@@ -7,13 +7,15 @@ asks as fast as answers come (the capacity), then offers ``--times`` that for ``
 of each other, and compares each answer. Then it goes on asking, now with a new connection each time, tells the server
 to stop (SIGTERM) and starts another at the same port: a request is lost if it was sent to the old server before that
 refused new ones, or to the new one, and got no answer. Time counts from when a request was due; a client that
-has to wait for its own turn would not notice a server that makes it wait.
+has to wait for its own turn would not notice a server that makes it wait. Where others use the same cores, look at
+the processor time of an answer (``server_cpu_ms``, with what refusals cost) rather than at the capacity.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import shlex
 import signal
@@ -57,6 +59,12 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
         found = re.search(r"VmRSS:\s+(\d+)", status)
         return int(found[1]) / 1024 if found else 0.0
+
+    @property
+    def cpu(self) -> float:
+        """Seconds that the process had of the machine's cores."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -106,7 +114,7 @@ async def loaded(client: Client, asked: list[Question], server: Server, rate: fl
             memory.append((time.perf_counter() - start, server.megabytes))
             await asyncio.sleep(EVERY)
 
-    watching = asyncio.create_task(watch())
+    watching, cpu, own = asyncio.create_task(watch()), server.cpu, time.process_time()
     count = await client.open(asked, rate=rate, seconds=seconds)
     watching.cancel()
     client.close()
@@ -120,6 +128,8 @@ async def loaded(client: Client, asked: list[Question], server: Server, rate: fl
         "refused_503": count.statuses[503],
         "other_5xx": count.other_5xx,
         "other": count.requests - count.statuses[200] - count.statuses[503] - count.other_5xx,
+        "server_cpu_ms": 1000 * (server.cpu - cpu) / max(1, count.statuses[200]),
+        "client_cpu_ms": 1000 * (time.process_time() - own) / max(1, count.requests),
         "p50_ms": 1000 * count.percentile(0.5),
         "p99_ms": 1000 * count.percentile(0.99),
         "rss_after_minute_mb": warm,
