@@ -33,10 +33,18 @@ class Packed(type(Path())):  # type: ignore[misc]
             return Path, (str(self),)
         return type(self).of, (self.shard, self.name, self.start, self.size, self.facts)
 
-    def open(self, mode: str = "r", *_: Any, **__: Any) -> IO[Any]:
-        """Only to read bytes, ``rb``."""
-        assert mode == "rb" and self.shard is not None, f"{self} is inside of a tar"
-        return io.BufferedReader(_Window(self))
+    def open(
+        self,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> IO[Any]:
+        """To read, bytes (``rb``) or a text."""
+        assert mode.strip("bt") == "r" and self.shard is not None, f"{self} is inside of a tar"
+        file = io.BufferedReader(_Window(self))
+        return file if "b" in mode else io.TextIOWrapper(file, encoding, errors, newline)
 
     def read_bytes(self) -> bytes:
         with self.open("rb") as file:
@@ -45,10 +53,10 @@ class Packed(type(Path())):  # type: ignore[misc]
     def is_file(self) -> bool:
         return self.shard is not None and self.shard.is_file()
 
-    def exists(self, *_: Any, **__: Any) -> bool:
+    def exists(self, *, follow_symlinks: bool = True) -> bool:
         return self.is_file()
 
-    def stat(self, *_: Any, **__: Any) -> os.stat_result:
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """Of the shard, with the size of the file."""
         assert self.shard is not None
         state = os.stat(self.shard)
