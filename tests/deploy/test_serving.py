@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from crnn.bundle import Bundle
+from crnn.bundle import Bundle, build
+from crnn.data.inputs import restore_several
 from crnn.deploy.answering import plain
 from crnn.deploy.predict import Predictor
 from crnn.deploy.serving.jobs import name_of
@@ -272,6 +273,41 @@ def test_a_long_sound_is_refused_before_it_is_decoded(tiny: Tiny, made: Callable
     sound = next(made("transcribe", "sound").glob("*.wav"))
     with served(network, max_seconds=0.1) as (client, _):
         assert "--max-seconds" in told(client.post("/transcribe?name=a.wav", content=sound.read_bytes()), 413)
+
+
+def test_arrays_and_films_have_their_limits_too(tiny: Tiny, made: Callable[..., Path], tmp_path: Path) -> None:
+    network = Predictor(tiny("convlstm", "nowcast", "frames"), precision="float32")
+    stored = min(made("nowcast", "frames").glob("*.npy")).read_bytes()
+    film = min(made("classify", "film").rglob("*.mkv")).read_bytes()
+    with served(network, max_pixels=24 * 16 * 16) as (client, _):  # of a film, each frame's
+        assert client.post("/nowcast?name=a.npy&future=3", content=stored).status_code == 200
+        assert client.post("/nowcast?name=a.mkv", content=film).status_code != 413
+    with served(network, max_pixels=24 * 16 * 16 - 1, max_seconds=1) as (client, _):
+        assert "--max-pixels" in told(client.post("/nowcast?name=a.npy", content=stored), 413)
+        assert "--max-seconds" in told(client.post("/nowcast?name=a.mkv", content=film), 413)
+
+
+def test_a_sample_of_several_inputs_has_a_field_for_each(made: Callable[..., Path]) -> None:
+    tables = {"picture": {"name": "picture", "height": 16, "width": 32}, "wave": {"name": "series", "channels": 2}}
+    classify = TASKS["classify"]
+    bundle = build(classify.blank(classify.Settings(), 3), restore_several(tables), {"name": "parallel"})
+    network = Predictor(bundle, precision="float32")
+    sources = {"picture": min(made("detect").glob("*.png")), "wave": min(made("tag").glob("0*.csv"))}
+    files = {name: (path.name, path.read_bytes()) for name, path in sources.items()}
+    right = plain(network.task, network(sources))
+    with served(network) as (client, _):
+        (answer,) = client.post("/classify?html=1", files=files).json()["answers"]
+        assert (answer["label"], answer["score"]) == (right["label"], right["score"])
+        assert answer["id"] == sources["picture"].name and "wave" in answer["html"]
+        assert [one["name"] for one in client.get("/about").json()["inputs"]] == ["picture", "wave"]
+        swapped = {"picture": files["wave"], "wave": files["picture"]}
+        assert "'.csv'" in told(client.post("/classify", files=swapped), 415)
+        assert "one of each: picture, wave" in told(client.post("/classify", files={"wave": files["wave"]}), 400)
+        assert "wave is a text" in told(
+            client.post("/classify", files={"picture": files["picture"]}, data={"wave": "/etc/passwd"}), 400
+        )
+        told(client.post("/classify?name=a.png", content=b"x"), 400)
+        assert "wave" in client.get("/openapi.json").text
 
 
 def test_limits_that_contradict_each_other_are_refused(reader: Predictor) -> None:

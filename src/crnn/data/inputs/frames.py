@@ -22,7 +22,7 @@ from crnn.data.inputs._film_files import SUFFIXES as FILMS
 from crnn.data.inputs._film_files import frames_in, header_of, read_frames
 from crnn.data.inputs._frame_files import SUFFIXES as STORED
 from crnn.data.inputs._frame_files import read_stored
-from crnn.data.inputs._kind import Kind
+from crnn.data.inputs._kind import Extent, Kind
 from crnn.data.inputs._pictures import values_of
 from crnn.data.inputs._scale import LARGEST, scale_of
 from crnn.data.inputs.frames_augment import FramesAugment
@@ -132,6 +132,14 @@ class Frames(Kind):
         if isinstance(source, np.ndarray):
             return len(source)
         return len(read_stored(source).frames) if source.suffix.lower() in STORED else header_of(source).frames
+
+    def extent(self, source: Source) -> Extent:
+        if isinstance(source, Path) and source.suffix.lower() in STORED:
+            return Extent(read_stored(source).frames.size)
+        if isinstance(source, np.ndarray):
+            return Extent(source.size)
+        header = header_of(source.film if isinstance(source, Clip) else source)
+        return Extent(header.size[0] * header.size[1], header.seconds or 0.0)
 
     def decode(self, source: Source) -> np.ndarray:
         file = source.film if isinstance(source, Clip) else source if isinstance(source, Path) else None

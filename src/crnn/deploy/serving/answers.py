@@ -22,10 +22,12 @@ from crnn.deploy.serving.jobs import Given, Job, Options, Upload
 from crnn.deploy.serving.limits import Limits, Refused, too_large
 from crnn.deploy.serving.page_html import page_html
 from crnn.errors import CrnnError, SettingsError
-from crnn.types import InputSpec, Sample
+from crnn.types import Sample
 
 Answered = dict[str, Any] | CrnnError | Exception
 """Plain values, what is wrong with a sample, or a mistake of ours."""
+KEPT = 16
+"""Options whose networks are kept; they share all but a few settings."""
 WARM = (64, 8)
 """Steps of what a fresh server answers first, to itself; frames, where steps are pictures."""
 
@@ -66,10 +68,13 @@ class Answerer:
 
     def warm(self) -> None:
         """Let the network see something, so that the first client does not wait for what is done once."""
-        spec = self.answering.kind.spec
-        x = {name: _empty(one) for name, one in spec.items()} if isinstance(spec, Mapping) else _empty(spec)
-        with suppress(Exception):  # what it says of nothing, and whether it says anything, is of no interest
-            self.answering._said([Sample("warm", None)], [x] * self.kind.view_count)
+        readers = tuple(self.network.readers.values()) if isinstance(self.network, PageReader) else ()
+        for one in (self.answering, *readers):
+            with suppress(Exception):  # what it says of nothing, and whether it says anything, is of no interest
+                one._said([Sample("warm", None)], [_empty(one.kind.spec)] * one.kind.view_count)
+        if isinstance(self.network, PageReader):
+            with suppress(Exception):
+                self.network(np.full((400, 600), 255, np.uint8))
 
     def check(self, options: Options) -> None:
         """Raises ``SettingsError`` for options that the network has not."""
@@ -91,10 +96,12 @@ class Answerer:
             return [one for sample in samples for one in self._said([sample], options)]
 
     def _with(self, options: Options) -> Answering:
-        """The network as ``options`` want it; made once for each. Raises ``SettingsError``."""
-        if options not in self._known:
-            self._known[options] = _variant(self.answering, options)
-        return self._known[options]
+        """The network as ``options`` want it, kept for whoever wants it next. Raises ``SettingsError``."""
+        found = self._known.get(options) or _variant(self.answering, options)
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        self._known[options] = found
+        return found
 
     def _made(self, job: Job, folder: Path, number: int) -> Sample | Exception:
         """The sample of a job, within the limits."""
@@ -187,8 +194,10 @@ def _variant(answering: Answering, options: Options) -> Answering:
     return made
 
 
-def _empty(spec: InputSpec) -> np.ndarray:
-    """A blank input ``(time, channels, *space)``."""
+def _empty(spec: Any) -> Any:
+    """A blank input ``(time, channels, *space)`` of an ``InputSpec``, or a mapping of them."""
+    if isinstance(spec, Mapping):
+        return {name: _empty(one) for name, one in spec.items()}
     steps = WARM[len(spec.space) == 2]
     return np.zeros((steps, spec.channels, *spec.space), np.int64 if spec.vocabulary else np.float32)
 

@@ -96,7 +96,8 @@ class Guard:
 
     def _refused(self, scope: Scope) -> Refused | None:
         """Why a request is not taken, if it is not."""
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        raw = dict(scope["headers"])
+        headers = {name: value.decode("latin-1") for name, value in raw.items()}
         host = headers.get(b"host", "")
         if self.hosts and _name(host) not in self.hosts:
             expected = f"one of {', '.join(sorted(self.hosts))}"
@@ -107,10 +108,11 @@ class Guard:
             return Refused(403, given, expected="a page of this server, or a program", do="Open the server's page.")
         if self.token is None or scope["path"] in self.open:
             return None
-        given_token = headers.get(b"authorization", "").removeprefix("Bearer ")
+        given_token = raw.get(b"authorization", b"").removeprefix(b"Bearer ")
         if scope["type"] == "websocket" and not given_token:
-            given_token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if secrets.compare_digest(given_token.encode(), self.token.encode()):
+            query = parse_qs(scope["query_string"].decode("latin-1"))
+            given_token = query.get("token", [""])[0].encode("utf-8", "surrogateescape")
+        if secrets.compare_digest(given_token, self.token.encode("utf-8", "surrogateescape")):
             return None
         do = "Send the header: Authorization: Bearer TOKEN"
         return Refused(401, "a wrong token" if given_token else "no token", expected="the server's token", do=do)

@@ -48,18 +48,23 @@ def serve(
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._seen = self.cycle
+            self._seen, self._closing = self.cycle, False
             self._watch()
 
         def _watch(self) -> None:
             self.loop.call_later(LATE, self._look)
 
         def _look(self) -> None:
-            if self.transport.is_closing() or self.transport.get_protocol() is not self:  # a socket by now
+            if self.transport.get_protocol() is not self:  # a socket by now
                 return
-            if self.cycle is self._seen and (self.cycle is None or self.cycle.response_complete):
+            if self._closing:  # and what was answered is still not read
+                self.transport.abort()
+                return
+            if self.transport.is_closing():
+                self._closing = True
+            elif self.cycle is self._seen and (self.cycle is None or self.cycle.response_complete):
                 self.transport.close()
-                return
+                self._closing = True
             self._seen = self.cycle
             self._watch()
 
