@@ -183,3 +183,13 @@ def test_arrays_in_memory() -> None:
     assert fitted(x[0]).value.shape == (16, 24, 1)
     pairs = crnn.fit(recipe, (x, 255 - x))
     assert pairs(x[0]).value.shape == (16, 24, 1)
+
+
+def test_the_page_says_each_figure_once_and_shows_small_pictures_large(
+    bundle: Path, made: Made, tmp_path: Path, said_by: SaidBy
+) -> None:
+    page = tmp_path / "page.html"
+    said_by(["test", str(bundle), str(made("restore")), "--html", str(page)])
+    text = page.read_text(encoding="utf-8")
+    assert "Step by step" in text and "mse_1" not in text and "change_" not in text
+    assert "width:6rem" in text

@@ -240,7 +240,9 @@ class Restore(Common):
                     "change since the row above": "\N{EN DASH}" if change is None else f"{change:.6f}",
                 }
             )
-        return {"figures": metrics.FIGURES, "note": NOTE, "tables": [("Step by step", rows)] if rows else []}
+        tabled = [name for name in found if name[-1].isdigit()]  # after so many steps
+        tables = [("Step by step", rows)] if rows else []
+        return {"figures": metrics.FIGURES, "note": NOTE, "tables": tables, "tabled": tabled}
 
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network that learned: the spoilt picture itself, and associative memories."""

@@ -143,6 +143,7 @@ def write_html(
     ``row["badness"]``, at most ``most`` of them. ``report.details`` may hold
 
     - ``figures``: ``{name: (label, meaning, unit)}``; the unit ``%`` shows a fraction as per cent;
+    - ``tabled``: names of figures that stand in a chart or table and not in the list;
     - ``confusions``: ``[(truth, read, count)]``, the most frequent first, ``''`` for nothing; ``confused`` are the
       words between the two;
     - ``charts``: ``[(title, svg)]``, pictures that stand in the page, their texts escaped;
@@ -159,7 +160,7 @@ def write_html(
     page = environment.get_template("report.html").render(
         title=title,
         summary=summary,
-        figures=_figures(report.metrics, explained),
+        figures=_figures(report.metrics, explained, report.details.get("tabled", ())),
         baselines=_baselines(report, explained),
         confusions=[(_sign(truth), _sign(read), count) for truth, read, count in report.details.get("confusions", ())],
         charts=[(title, Markup(svg)) for title, svg in report.details.get("charts", ())],
@@ -178,9 +179,9 @@ def write_html(
         file.write(page.encode("utf-8", "replace"))
 
 
-def _figures(metrics: Mapping[str, float], explained: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _figures(metrics: Mapping[str, float], explained: Mapping[str, Any], tabled: Sequence[str]) -> list[dict[str, Any]]:
     """What the page says of each figure; the ends of an interval stand with their figure."""
-    ends = {name + end for name in metrics for end in (LOW, HIGH)}
+    ends = {name + end for name in metrics for end in (LOW, HIGH)}.union(tabled)
     figures = []
     for name, value in metrics.items():
         if name in ends:

@@ -16,6 +16,8 @@ FOR, AGAINST = "224,108,16", "48,104,212"
 CELLS = 120  # of a band: more steps than these are added up
 FIGURE = "display:inline-block;max-width:100%;margin:0 0 .5rem;vertical-align:top"
 PICTURE = "display:block;max-width:100%;max-height:12rem;border-radius:.25rem"
+ENLARGED = ";width:6rem;height:auto;image-rendering:pixelated"
+SMALL = 80  # pixels below which a picture is enlarged, so that its parts can be told apart
 BAND = "height:.7rem;margin:.2rem {right:.2f}% 0 {left:.2f}%;border-radius:.2rem;background:{colours}"
 GROUND = "rgba(128,128,128,.12)"
 TEXT = "margin:0 0 .5rem;line-height:1.9;overflow-wrap:anywhere;unicode-bidi:isolate"
@@ -28,7 +30,9 @@ def picture_html(png: bytes, heat: np.ndarray | None = None, *, left: float = 0.
     shares of its width."""
     band = "" if heat is None or not len(heat) else _band(heat, left, right)
     source = f"data:image/png;base64,{b64encode(png).decode()}"
-    return f'<div style="{FIGURE}"><img alt="the sample" style="{PICTURE}" src="{source}">{band}</div>'
+    size = int.from_bytes(png[16:20]), int.from_bytes(png[20:24])  # in a PNG's first part
+    style = PICTURE + (ENLARGED if max(size) < SMALL else "")
+    return f'<div style="{FIGURE}"><img alt="the sample" style="{style}" src="{source}">{band}</div>'
 
 
 def words_html(
