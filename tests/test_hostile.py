@@ -26,6 +26,7 @@ from safetensors.numpy import save_file
 
 from crnn import bundle as bundles
 from crnn import config
+from crnn.data.dataset import Samples
 from crnn.data.formats import Asked, open_data
 from crnn.data.formats._files import walk
 from crnn.data.inputs import INPUTS
@@ -33,6 +34,8 @@ from crnn.data.inputs._film_files import header_of
 from crnn.data.inputs._pictures import opened
 from crnn.deploy import hub
 from crnn.errors import BundleError, CrnnError, DataError, SettingsError
+from crnn.tasks import TASKS
+from crnn.types import Sample
 
 LABELS = Asked(answer="label", suffixes=INPUTS["picture"].suffixes)
 
@@ -322,8 +325,6 @@ def test_pipes_in_a_folder_are_passed_over(tmp_path: Path) -> None:
 def test_settings_of_a_bundle_that_disagree_are_refused(tmp_path: Path) -> None:
     recipe = {"name": "cascade", "channels": [4, 4, 4], "hidden": 4, "embedding": 4}
     series = INPUTS["series"].restore(INPUTS["series"].Settings(), {"mean": [0.0, 0.0], "deviation": [1.0, 1.0]})
-    from crnn.tasks import TASKS
-
     task = TASKS["classify"].restore(TASKS["classify"].Settings(), {"labels": ["a", "b"], "counts": [1, 1]})
     bundles.build(task, series, recipe).save(tmp_path / "a.safetensors")
     bundles.load(tmp_path / "a.safetensors")
@@ -334,6 +335,9 @@ def test_settings_of_a_bundle_that_disagree_are_refused(tmp_path: Path) -> None:
         lambda v: v["seen"].update(deviation=[1.0]),
         lambda v: v["seen"].update(deviation=[0.0, 1.0]),
         lambda v: v["seen"].update(mean=["a", 1.0]),
+        lambda v: v.pop("seen"),
+        lambda v: v.update(seen={}),
+        lambda v: v.update(sean=v["seen"]),
         lambda v: v["encoder"].update(channels=[4] * 100_000),
         lambda v: v["encoder"].update(hidden=-3),
         lambda v: v["encoder"].update(hidden=10**12),
@@ -345,6 +349,13 @@ def test_settings_of_a_bundle_that_disagree_are_refused(tmp_path: Path) -> None:
         save_file(state, tmp_path / "b.safetensors", metadata={"crnn": json.dumps(strange)})
         with pytest.raises(BundleError, match=r"b.safetensors: "):
             bundles.load(tmp_path / "b.safetensors")
+
+
+def test_what_a_sample_lacks_is_said_with_its_name(tmp_path: Path) -> None:
+    """Also where the source is no file of its own, such as an entry of an array or a line of a table."""
+    samples = [Sample("all.npz:3", np.zeros((0, 8, 1), np.uint8), "a")]
+    (answer,) = [Samples(samples, INPUTS["picture"](), None)[0, 0]]
+    assert str(answer).startswith("all.npz:3: an array of shape (0, 8, 1)") and isinstance(answer, DataError)
 
 
 def test_recipes_that_nest_without_end_are_refused(tmp_path: Path) -> None:

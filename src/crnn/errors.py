@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,15 @@ class BundleError(CrnnError):
 
 class TrainingError(CrnnError):
     """A training run that cannot go on."""
+
+
+def named(error: CrnnError, name: str) -> CrnnError:
+    """``error``, or where it names no file the same error of the sample ``name``."""
+    if error.file is not None or isinstance(error, MissingExtra):
+        return error
+    again = copy(error)
+    again.file, again.args = name, (f"{name}: {error}",)
+    return again
 
 
 class MissingExtra(CrnnError):

@@ -9,10 +9,13 @@ import numpy as np
 
 from crnn.config import as_dict, fill, split_name
 from crnn.data.inputs import Kind, Several, restore, restore_several
-from crnn.registry import pick
+from crnn.errors import SettingsError
+from crnn.registry import pick, suggest
 from crnn.tasks import TASKS
 
 FORMAT = 3
+KEYS = frozenset({"format", "task", "learned", "input", "inputs", "seen", "encoder", "card", "graph"})
+"""What the settings of a bundle, or of an exported network (``graph``), may hold."""
 READ = (1, 2, 3)
 """Formats that are read; the first knew one input, which had learned nothing, the second no arrays of a task."""
 
@@ -33,11 +36,17 @@ def described(task: Any, kind: Kind, encoder: Mapping[str, Any], card: Mapping[s
 def restored(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tuple[Any, Kind]:
     """The task, which does not know its input yet (``with_input``), and the kind of input. Values that are no
     ``described`` ones raise ``CrnnError``, or what Python raises of them."""
+    if strange := sorted(set(values) - KEYS):
+        raise SettingsError(f"they have the key {strange[0]!r}", expected="a known key", do=suggest(strange[0], KEYS))
     name, settings = split_name(values["task"])
     task_class = pick(name, TASKS, "task")
     task = task_class.restore(fill(task_class.Settings, settings, "task"), {**values["learned"], **arrays})
-    seen = values.get("seen", {})
-    return task, restore_several(values["inputs"], seen) if "inputs" in values else restore(values["input"], seen)
+    seen = values["seen"] if values["format"] > 1 else {}  # the first knew no such thing
+    kind = restore_several(values["inputs"], seen) if "inputs" in values else restore(values["input"], seen)
+    if not seen and kind.learned() and values["format"] > 1:
+        given = "they do not say what was seen of the inputs"
+        raise SettingsError(given, expected="sizes and scales", do="Take the file from its source again.")
+    return task, kind
 
 
 def tables_of(kind: Kind) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from crnn.data.randomness import random_of
 from crnn.data.spoil import spoil
-from crnn.errors import CrnnError
+from crnn.errors import CrnnError, named
 from crnn.types import Sample, Spoilt
 
 
@@ -56,7 +56,7 @@ class Samples(Dataset):
             y = y if moving is None else moved
             return self.task.encode(replace(sample, x=self.kind.finish(x), y=y, scale=scale))
         except CrnnError as error:
-            return error
+            return named(error, sample.id)
 
     def _of_spoiling(self, epoch: int, sample: str) -> np.random.Generator:
         """Another draw in each epoch of training, always the same afterwards."""

@@ -19,14 +19,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from crnn import manifest
 from crnn.data.stack import stack
 from crnn.deploy.answering import Answering
-from crnn.errors import BundleError, CrnnError, MissingExtra, SettingsError
+from crnn.errors import BundleError, MissingExtra, SettingsError
 from crnn.types import Batch, Level, Prediction, Sample, Seq
 
 KEY = "crnn"
@@ -52,8 +51,8 @@ class Exported:
 class OnnxNet:
     """An exported network: called as one of torch's is, with arrays in the place of tensors."""
 
-    def __init__(self, session: Any, values: Mapping[str, Any]) -> None:
-        self.session = session
+    def __init__(self, session: Any, values: Mapping[str, Any], file: Path | None = None) -> None:
+        self.session, self.file = session, file
         self.names = tuple(values["names"])
         self.used = {given.name for given in session.get_inputs()}
         levels = tuple(Level(level[0], tuple(level[1]), level[2]) for level in values["levels"])
@@ -65,7 +64,12 @@ class OnnxNet:
         seqs = [inputs[name] for name in self.names] if self.names else [inputs]
         arrays = [np.ascontiguousarray(part) for seq in seqs for part in (seq.x, np.asarray(seq.lengths, np.int64))]
         named = dict(zip(input_names(self.names), arrays, strict=True))
-        found = self.session.run(None, {name: array for name, array in named.items() if name in self.used})
+        try:
+            found = self.session.run(None, {name: array for name, array in named.items() if name in self.used})
+        except Exception as error:  # the library's errors have no common base
+            given = f"does not run ({_first_line(error)})"
+            expected = "a graph that takes what its settings say"
+            raise BundleError(given, expected=expected, do=FOREIGN, file=self.file) from error
         return found[0] if len(found) == 1 else Seq(*found)
 
 
@@ -123,8 +127,8 @@ def read(path: Path) -> Exported:
         session = session_of(path.read_bytes())
         metadata = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # the library's errors have no common base
-        line = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise BundleError(f"cannot be read ({line})", expected="an ONNX file", do=FOREIGN, file=path) from error
+        given = f"cannot be read ({_first_line(error)})"
+        raise BundleError(given, expected="an ONNX file", do=FOREIGN, file=path) from error
     if KEY not in metadata:
         raise BundleError("says nothing of crnn", expected="a file of crnn export", do=FOREIGN, file=path)
     try:
@@ -136,14 +140,18 @@ def read(path: Path) -> Exported:
         packed = metadata.get(f"{KEY}.arrays", "")
         arrays = load_arrays(base64.b64decode(packed, validate=True)) if packed else {}
         task, kind = manifest.restored(values, arrays)
-        net = OnnxNet(session, values["graph"])
+        net = OnnxNet(session, values["graph"], path)
     except BundleError:
         raise
-    except (CrnnError, SafetensorError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except Exception as error:  # settings of a stranger make Python raise nearly anything
         raise BundleError(
             f"has settings that cannot be used ({error})", expected="a file of crnn export", do=FOREIGN, file=path
         ) from error
     return Exported(net, task.with_input(kind), kind, values["encoder"], dict(values.get("card", {})))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def quantised(model: bytes) -> bytes:
