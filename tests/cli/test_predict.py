@@ -89,3 +89,15 @@ def test_what_else_might_have_been_answered_is_asked_for_by_name(
     assert "nobody" in capsys.readouterr().err
     assert predict(sentences, "a text", "--of", "nobody") not in (0, None)
     assert "--explain" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--beam", "--threads", "--batch-size"])
+def test_numbers_below_what_makes_sense_are_said_in_one_sentence(
+    option: str, tiny: Made, tmp_path: Path, made: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny("crnn").save(tmp_path / "reader.safetensors")
+    assert predict(tmp_path / "reader.safetensors", made("transcribe"), option, "-3") == 2
+    said = capsys.readouterr().err
+    assert (
+        option.strip("-").replace("-", " ") in said.replace("-", " ") and "at least" in said and "Traceback" not in said
+    )

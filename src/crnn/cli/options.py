@@ -114,6 +114,7 @@ def read_as_told(predictor: Any, options: Any, *, best: int = 1) -> None:
     reads, says = hasattr(task, "with_reading"), hasattr(task, "with_search")
     if not given and (best == 1 or not (reads or says)):
         return
+    fill(ReadSettings, {name: value for name, value in given.items() if name != "hot"}, "command")  # are they in range?
     own = {"beam", "temperature"} if says else {f.name for f in dataclasses.fields(ReadSettings)} - {"temperature"}
     if strange := [name for name in given if (not reads and not says) or name not in own]:
         name = strange[0].replace("_", "-")
@@ -185,7 +186,9 @@ def say_left_out(console: Console, errors: Sequence[CrnnError], most: int) -> No
 
 
 def threads(count: int) -> None:
-    """Use ``count`` processor threads; 0 leaves torch's own choice."""
+    """Use ``count`` processor threads; 0 leaves torch's own choice. Raises ``SettingsError``."""
+    if count < 0:
+        raise SettingsError(f"--threads is {count}", expected="at least 0, which takes all", do="Leave it out.")
     if count:
         import torch
 

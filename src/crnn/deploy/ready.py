@@ -30,6 +30,10 @@ def predictor(
 
     Raises ``BundleError``, and ``SettingsError`` for options that an exported network has not.
     """
+    if batch_size < 1:
+        raise SettingsError(f"the batch size is {batch_size}", expected="at least 1", do="Leave it out.")
+    if threads < 0:
+        raise SettingsError(f"{threads} threads", expected="at least 0, which takes all", do="Leave it out.")
     if is_exported(bundle):
         from crnn.deploy.onnx import OnnxPredictor
 
