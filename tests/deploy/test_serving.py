@@ -356,6 +356,23 @@ def test_who_is_late_or_gone_holds_no_place(reader: Predictor, lines: list[Path]
     assert "had not come" in slow[1]["error"]["given"]
 
 
+def test_a_crowd_fills_neither_memory_nor_disk(reader: Predictor, lines: list[Path]) -> None:
+    service = Service(reader, "tiny", limits=Limits(max_mb=1, max_files=1, max_queue=8), threads=1)
+    app = app_of(service)
+
+    async def crowd() -> list[Any]:
+        async with app.app.router.lifespan_context(app.app):
+            large = b"x" * 990_000
+            found = await asyncio.gather(*(posted(app, large, "a.png", pause=0.1) for _ in range(40)))
+            assert service.held.bytes == 0 and service.asking == 0
+            return [*found, await posted(app, lines[0].read_bytes(), "a.png")]
+
+    *found, last = asyncio.run(crowd())
+    given = {said["error"]["given"].split(" ", 1)[1] for status, said in found if status == 503}
+    assert given >= {"requests are under way", "bytes are waited for already"}
+    assert {status for status, _ in found} <= {422, 503} and last[0] == 200
+
+
 # who may ask, and until when
 
 

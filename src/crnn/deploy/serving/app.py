@@ -14,7 +14,7 @@ from crnn.deploy.serving.jobs import options_of
 from crnn.deploy.serving.limits import Refused, plain_error, status_of
 from crnn.deploy.serving.openapi import document
 from crnn.deploy.serving.service import Gone, Service
-from crnn.deploy.serving.uploads import Reader, counted
+from crnn.deploy.serving.uploads import Reader
 from crnn.errors import CrnnError, MissingExtra
 
 PAGE = Path(__file__).parent / "page"
@@ -65,13 +65,14 @@ def app_of(service: Service, *, token: str | None = None, hosts: frozenset[str] 
         service.check(options)
         inputs = {name: bool(kind.spec.vocabulary) for name, kind in service.answerer.kinds.items()}
         reader = Reader(inputs or {"": bool(service.answerer.kind.spec.vocabulary)}, service.limits)
-        limited = Request(request.scope, counted(request.receive, service.limits))  # type: ignore[arg-type]
 
         async def gone() -> None:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
 
-        answered = await service.ask(lambda: reader.jobs(limited, form, options, html), gone)
+        with service.held.counted(request.receive) as receive:
+            limited = Request(request.scope, receive)  # type: ignore[arg-type]
+            answered = await service.ask(lambda: reader.jobs(limited, form, options, html), gone)
         for _, answer in answered:
             if isinstance(answer, Exception) and not isinstance(answer, CrnnError):
                 LOG.error("a sample could not be answered", exc_info=answer)

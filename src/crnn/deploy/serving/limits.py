@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from crnn.config import Count, Strength
+from crnn.config import Count, Range, Strength
 from crnn.errors import CrnnError
 
 MEGABYTE = 1_000_000
@@ -27,7 +27,7 @@ class Limits:
     """Pixels of a picture, of a frame of a film, or of all frames in a file of arrays; 413 for more."""
     max_seconds: Strength = 600.0
     """Seconds of a sound or film; 413 for more."""
-    timeout: Strength = 30.0
+    timeout: Annotated[float, Range(0.1)] = 30.0
     """Seconds in which a request must have come (408), and those in which it is answered (504)."""
     max_queue: Count = 64
     """Samples that wait; 503 for more."""

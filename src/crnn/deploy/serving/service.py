@@ -19,9 +19,12 @@ from crnn.deploy.serving.jobs import Job, Options
 from crnn.deploy.serving.limits import Limits, Refused
 from crnn.deploy.serving.listening import Ears
 from crnn.deploy.serving.metrics import Metrics
+from crnn.deploy.serving.uploads import Held
 from crnn.errors import SettingsError
 
 USUAL = Limits()
+CROWD = 4
+"""Requests that may be read or answered at once, for each sample that may wait."""
 
 
 class Gone(Exception):
@@ -49,8 +52,12 @@ class Service:
             given = f"--max-files {limits.max_files} with --max-queue {limits.max_queue}"
             expected = "a queue that holds the files of a request"
             raise SettingsError(given, expected=expected, do="Raise --max-queue, or lower --max-files.")
+        if batch_size < 1 or wait < 0 or threads < 0:
+            given = f"batches of {batch_size}, a wait of {wait:g} and {threads} threads"
+            raise SettingsError(given, expected="at least 1, 0 and 0", do="Leave out what is less.")
         self.network, self.name, self.limits = network, name, limits
         self.batch_size, self.wait, self.workers = batch_size, wait / 1000, workers_of(threads)
+        self.held = Held(limits)
         self.ready = False
         """Whether requests are answered: the network is warm, and the server does not stop."""
         self.asking = 0
@@ -93,6 +100,9 @@ class Service:
         """
         if self.stopping.is_set():
             raise Refused(503, "the server stops", expected="one that stays", do="Ask again in a second.", retry=1)
+        if self.asking >= CROWD * self.limits.max_queue:
+            said, most = f"{self.asking} requests are under way", f"at most {CROWD * self.limits.max_queue}"
+            raise Refused(503, said, expected=most, do="Ask again in a second.", retry=1)
         self.asking += 1
         try:
             given = await jobs()

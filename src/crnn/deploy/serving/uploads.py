@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
@@ -13,6 +14,8 @@ from crnn.deploy.serving.limits import MEGABYTE, Limits, Refused, too_large
 
 IN_MEMORY = MEGABYTE
 """Bytes of a file from which it is on the disk, not in memory."""
+FULL = 16
+"""How many requests of the largest size are held at once."""
 LONGEST_ID = 200
 """Letters of a text that name it in its answer."""
 HOW = "Send the field file of multipart/form-data, or bytes with ?name=line.png."
@@ -20,19 +23,34 @@ HOW = "Send the field file of multipart/form-data, or bytes with ?name=line.png.
 Read = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
-def counted(receive: Read, limits: Limits) -> Read:
-    """``receive`` of ASGI, which raises ``Refused`` (413) as soon as more bytes have come than may."""
-    most, came = limits.max_mb * MEGABYTE, 0
+class Held:
+    """How many bytes of requests a server holds, of all that are being read or answered."""
 
-    async def counting() -> Mapping[str, Any]:
-        nonlocal came
-        message = await receive()
-        came += len(message.get("body", b""))
-        if came > most:
-            raise too_large(f"more than {limits.max_mb} megabytes came", f"{limits.max_mb}", "--max-mb")
-        return message
+    def __init__(self, limits: Limits) -> None:
+        self.limits, self.bytes = limits, 0
 
-    return counting
+    @contextmanager
+    def counted(self, receive: Read) -> Iterator[Read]:
+        """``receive`` of ASGI for one request, which is over with the context. It raises ``Refused`` as soon as more
+        has come than may: 413, or 503 where it is that of others."""
+        came, limits = 0, self.limits
+
+        async def counting() -> Mapping[str, Any]:
+            nonlocal came
+            message = await receive()
+            more = len(message.get("body", b""))
+            came, self.bytes = came + more, self.bytes + more
+            if came > limits.max_mb * MEGABYTE:
+                raise too_large(f"more than {limits.max_mb} megabytes came", f"{limits.max_mb}", "--max-mb")
+            if self.bytes > FULL * limits.max_mb * MEGABYTE:
+                given, expected = f"{self.bytes:,} bytes are waited for already", "fewer, or smaller, requests at once"
+                raise Refused(503, given, expected=expected, do="Ask again in a second.", retry=1)
+            return message
+
+        try:
+            yield counting
+        finally:
+            self.bytes -= came
 
 
 class Reader:
