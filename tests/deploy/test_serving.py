@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -332,6 +333,25 @@ def test_a_full_queue_says_when_to_ask_again(reader: Predictor, lines: list[Path
     (status, said), *others = asyncio.run(crowd())
     assert status == 503 and said["error"]["given"] == "2 samples wait already"
     assert [status for status, _ in others] == [200] * 3
+
+
+def test_who_would_wait_too_long_is_refused_at_once(
+    reader: Predictor, lines: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = reader._answer
+    monkeypatch.setattr(reader, "_answer", lambda samples: time.sleep(0.2) or answer(samples))
+    service = Service(reader, "tiny", limits=Limits(timeout=2), batch_size=1, wait=0, threads=1)
+    app, line = app_of(service), lines[0].read_bytes()
+
+    async def crowd() -> list[Any]:
+        async with app.app.router.lifespan_context(app.app):
+            await posted(app, line, "a.png")  # by which the server knows how long one takes
+            return await asyncio.gather(*(posted(app, line, "a.png") for _ in range(20)))
+
+    found = asyncio.run(crowd())
+    statuses = [status for status, _ in found]
+    assert set(statuses) == {200, 503} and statuses.count(200) >= 3
+    assert all("would take" in said["error"]["given"] for status, said in found if status == 503)
 
 
 def test_who_is_late_or_gone_holds_no_place(reader: Predictor, lines: list[Path], gate: threading.Event) -> None:

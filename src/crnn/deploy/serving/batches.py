@@ -12,13 +12,17 @@ from typing import Any
 from crnn.deploy.serving.jobs import Job
 from crnn.deploy.serving.limits import Refused
 
+KEPT = 0.8
+"""Share of a running mean that each new value leaves."""
+
 
 class Batches:
     """A queue of jobs and the threads that answer them, each a batch at a time.
 
     A batch is what waits when a thread is free: at most ``size`` jobs with the same options, and those that come within
     ``wait`` seconds of the first. ``work(jobs)`` gives the answer of each, in order. Jobs whose client has gone, or has
-    waited too long, are dropped before they cost anything.
+    waited too long, are dropped before they cost anything. At most ``most`` wait, and no more than are likely to be
+    answered in ``patience`` seconds: better refused at once than taken and answered too late.
     """
 
     def __init__(
@@ -30,9 +34,13 @@ class Batches:
         size: int,
         wait: float,
         most: int,
+        patience: float,
     ) -> None:
         self.work, self.pool, self.size, self.wait, self.most = work, pool, size, wait, most
-        self.free = workers
+        self.workers = self.free = workers
+        self.patience = patience
+        self.pace = 0.0
+        """Seconds that a sample takes one thread, a running mean."""
         self.waiting: deque[Job] = deque()
         self.changed = asyncio.Event()
 
@@ -42,6 +50,10 @@ class Batches:
         if len(self.waiting) + len(jobs) > self.most:
             given = f"{len(self.waiting)} samples wait already"
             raise Refused(503, given, expected=f"at most {self.most}", do="Ask again in a second.", retry=1)
+        seconds = (len(self.waiting) + len(jobs)) * self.pace / self.workers
+        if self.waiting and seconds > self.patience:
+            given, expected = f"an answer would take {seconds:.0f} seconds", f"one within {self.patience:.0f}"
+            raise Refused(503, given, expected=expected, do="Ask again later.", retry=max(1, round(self.patience / 4)))
         now = asyncio.get_running_loop().time()
         for job in jobs:
             job.since = now
@@ -60,7 +72,7 @@ class Batches:
             if batch := self._taken():
                 self.free -= 1
                 answers = loop.run_in_executor(self.pool, self.work, batch)
-                answers.add_done_callback(partial(self._hand_out, batch))
+                answers.add_done_callback(partial(self._hand_out, batch, loop.time()))
 
     def drop(self) -> None:
         """Forget those that nobody waits for any more."""
@@ -87,8 +99,10 @@ class Batches:
             self.waiting.remove(job)
         return batch
 
-    def _hand_out(self, batch: Sequence[Job], done: asyncio.Future[list[Any]]) -> None:
+    def _hand_out(self, batch: Sequence[Job], start: float, done: asyncio.Future[list[Any]]) -> None:
         self.free += 1
+        took = (asyncio.get_running_loop().time() - start) / len(batch)
+        self.pace = KEPT * self.pace + (1 - KEPT) * took if self.pace else took
         self.changed.set()
         error = None if done.cancelled() else done.exception()
         for i, job in enumerate(batch):

@@ -23,6 +23,8 @@ from crnn.deploy.serving.uploads import Held
 from crnn.errors import SettingsError
 
 USUAL = Limits()
+SURE = 0.7
+"""Share of the time limit within which an answer must be likely for a request to be taken."""
 CROWD = 4
 """Requests that may be read or answered at once, for each sample that may wait."""
 
@@ -75,6 +77,7 @@ class Service:
             self.answerer = Answerer(self.network, self.limits, Path(folder))
             self.ears = Ears(self.answerer.answering, self.limits, self.workers, self.stopping)
             options: dict[str, Any] = {"workers": self.workers, "size": self.batch_size, "wait": self.wait}
+            options["patience"] = SURE * self.limits.timeout
             self.batches = Batches(self._counted, pool, most=self.limits.max_queue, **options)
             await asyncio.get_running_loop().run_in_executor(pool, self.answerer.warm)
             handing_out = asyncio.ensure_future(self.batches.run())
