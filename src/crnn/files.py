@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from crnn.errors import DataError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What systems call a full disk."""
 
 
 @contextmanager
@@ -37,6 +41,12 @@ def write_aside(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise DataError(
             f"cannot be written ({error.strerror})",
             expected="a folder with room and permission",
-            do="Choose another folder.",
+            do="Make room, or choose another folder." if error.errno in FULL else "Choose another folder.",
             file=path,
         ) from error
+
+
+def tidy(folder: str | Path) -> None:
+    """Remove what a process that was killed while it wrote left behind in ``folder``, which nobody else writes to."""
+    for part in Path(folder).glob(".*.part"):
+        part.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from crnn.data.dataset import Samples
 from crnn.data.inputs import Several
 from crnn.data.sampler import Buckets
 from crnn.errors import CrnnError, SettingsError, TrainingError
-from crnn.files import write_aside
+from crnn.files import FULL, tidy, write_aside
 from crnn.precision import resolve
 from crnn.registry import suggest
 from crnn.train.averaging import Averaging
@@ -62,6 +62,7 @@ def fit(
     console = console or Console(stderr=True)
     if resume:
         recipe, start = _remembered(run)
+        tidy(run)
     elif (run / STATE).exists():
         raise SettingsError(
             f"the folder {run} holds a run", expected="a new folder", do=f"Name another, or: crnn train --resume {run}"
@@ -95,6 +96,7 @@ class _Loop:
             logging.getLogger(name).setLevel(logging.ERROR)
         ranks = s.devices * s.nodes
         module = Run(p.bundle, s, s.epochs * -(-len(p.train.samples) // (s.batch_size * ranks)))
+        module.gone = min(module.gone, len(p.train.samples))
         device = "cuda" if s.device != "cpu" and torch.cuda.is_available() else "cpu"
         # several processes that measure would not always agree
         auto = "float32" if ranks > 1 and device == "cpu" and s.precision == "auto" else s.precision
@@ -140,6 +142,12 @@ class _Loop:
                 trainer.fit(module, train, valid, ckpt_path=path, weights_only=True if path else None)
             except SystemExit:  # what Lightning makes of Ctrl-C
                 raise KeyboardInterrupt from None
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                do = f"Make room; then go on: crnn train --resume {self.run}"
+                given = f"cannot be written to ({error.strerror})"
+                raise TrainingError(given, expected="a folder with room", do=do, file=self.run) from error
             except Exception as error:
                 if ranks > 1:
                     _end_together(trainer, error)

@@ -16,6 +16,7 @@ from crnn.errors import TrainingError
 from crnn.train.ranks import Ranks
 from crnn.types import Batch, Prediction, in_source
 
+GONE = 16
 SHORTEST = 5  # of so many parts of a run at most one is warm-up, so that small data are learned at the full rate, too
 
 
@@ -32,6 +33,9 @@ class Run(lightning.LightningModule):
         self.samples = 0
         """Of the last step, in all processes."""
         self.ranks: Ranks | None = None
+        self.gone = GONE
+        """Samples in a row of which none can be read, after which there is nothing to learn from any more."""
+        self._unread: list[str] = []
 
     def on_fit_start(self) -> None:
         if self.trainer.world_size > 1:
@@ -39,7 +43,7 @@ class Run(lightning.LightningModule):
             self.ranks.connect(self.net)
 
     def training_step(self, loaded: Loaded, _: int) -> torch.Tensor | None:
-        self.left_out.update(dict.fromkeys(str(e) for e in loaded.left_out))
+        self._note(loaded)
         weights = [self.bundle.task.weight(batch) for batch in loaded.batches]
         if self.ranks is not None:
             return self._step_of_many(self.ranks, loaded, weights)
@@ -77,6 +81,19 @@ class Run(lightning.LightningModule):
             do="Look at these files; if they are in order, halve train.learning_rate.",
         )
 
+    def _note(self, loaded: Loaded) -> None:
+        """Remember what could not be read. Raises ``TrainingError`` where nothing can be any more."""
+        said = [str(error) for error in loaded.left_out]
+        self.left_out.update(dict.fromkeys(said))
+        self._unread = [] if loaded.batches else [*self._unread, *said]
+        if len(self._unread) >= self.gone:
+            raise TrainingError(
+                f"none of the last {len(self._unread)} samples can be read any more, the first of them: "
+                f"{self._unread[0]}",
+                expected="the data that training began with",
+                do="Bring them back; then go on with crnn train --resume.",
+            )
+
     def so_far(self) -> dict[str, Any]:
         """What is known of an epoch in its middle, as plain values."""
         return {"loss": float(self.epoch_loss), "left_out": list(self.left_out)}
@@ -94,7 +111,7 @@ class Run(lightning.LightningModule):
             self.left_out.update(dict.fromkeys(e for part in self.ranks.objects(list(self.left_out)) for e in part))
 
     def validation_step(self, loaded: Loaded, _: int) -> None:
-        self.left_out.update(dict.fromkeys(str(e) for e in loaded.left_out))
+        self._note(loaded)
         for batch in loaded.batches:
             predictions = self.bundle.task.predict(self.net, batch)
             self.predictions += map(in_source, predictions, batch.scales)

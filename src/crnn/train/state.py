@@ -11,6 +11,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
+from crnn.errors import TrainingError
 from crnn.files import write_aside
 
 SO_FAR = "epoch_so_far"
@@ -66,6 +67,10 @@ class KeepState(Checkpoint):
 
 def reached(path: Path) -> tuple[int, int]:
     """How many epochs the state at ``path`` has behind it, and how many batches of the next."""
-    state = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
-    batches = state.get(SO_FAR, {}).get("batches", 0)
-    return int(state["epoch"]) + (not batches), int(batches)
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+        batches = state.get(SO_FAR, {}).get("batches", 0)
+        return int(state["epoch"]) + (not batches), int(batches)
+    except Exception as error:  # what is no state makes torch raise nearly anything
+        given, expected = "is no state of a training, or a damaged one", "what crnn train wrote"
+        raise TrainingError(given, expected=expected, do="Train anew, into another folder.", file=path) from error
