@@ -19,6 +19,7 @@ from crnn.deploy.answering import plain
 from crnn.deploy.predict import Predictor
 from crnn.deploy.serving.jobs import name_of
 from crnn.deploy.serving.limits import Limits
+from crnn.deploy.vote import Vote
 from crnn.errors import SettingsError
 from crnn.tasks import TASKS
 from crnn.types import Sample
@@ -118,6 +119,18 @@ def test_a_body_with_a_name_is_a_file_and_top_asks_for_several_answers(reader: P
         assert "top is '0'" in told(client.post("/transcribe?top=0", content=b"x"), 400)
         assert "foretells" in told(client.post("/transcribe?future=2", content=b"x"), 400)
         assert "html is" in told(client.post("/transcribe?html=perhaps", content=b"x"), 400)
+
+
+def test_several_bundles_vote_here_too(tiny: Tiny, lines: list[Path], tmp_path: Path) -> None:
+    for name in "ab":
+        tiny("crnn").save(tmp_path / f"{name}.safetensors")
+    network = Vote([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], precision="float32")
+    right = network(lines[0]).value
+    with served(network) as (client, _):
+        for query in ("", "&top=2"):
+            response = client.post(f"/transcribe?name=a.png{query}", content=lines[0].read_bytes())
+            assert response.status_code == 200 and "text" in response.json()["answers"][0]
+            assert query or response.json()["answers"][0]["text"] == right
 
 
 def test_what_comes_together_is_answered_together(reader: Predictor, lines: list[Path]) -> None:

@@ -125,11 +125,16 @@ def test_what_makes_no_sense_closes_the_socket_with_its_sentence(listener: Predi
 
 
 def test_who_speaks_when_the_server_stops_gets_an_answer(listener: Predictor) -> None:
-    with heard(listener) as (client, service), client.websocket_connect(f"/listen?rate={RATE}") as socket:
+    with (
+        heard(listener) as (client, service),
+        client.websocket_connect(f"/listen?rate={RATE}") as socket,
+        client.websocket_connect("/listen") as silent,
+    ):
         socket.send_bytes(speech().tobytes())
         text = socket.receive_json()["text"]
         client.portal.call(service.stop)  # type: ignore[union-attr]
         assert socket.receive_json()["answer"]["text"].startswith(text)
+        assert "the server stops" in error_of(silent)
         with client.websocket_connect("/listen") as late:
             assert "the server stops" in error_of(late)
 

@@ -40,7 +40,7 @@ class Ears:
             if self.deaf is not None:
                 raise self.deaf
             if self.stopping.is_set():
-                raise Refused(503, "the server stops", expected="one that stays", do="Connect again in a second.")
+                raise _stops()
             if self.open >= self.limits.max_listeners:
                 given, most = f"{self.open} sockets are open", f"at most {self.limits.max_listeners}"
                 raise Refused(503, given, expected=most, do="Connect again later.")
@@ -67,6 +67,8 @@ class Ears:
         stream = await self._run(partial(Stream, self.answering, rate=rate))  # type: ignore[arg-type]
         while True:
             message = await self._message(socket)
+            if message is None and not stream.seconds:
+                raise _stops()
             if message is None or message == "end" or stream.seconds > self.limits.max_listen:
                 answer = await self._run(stream.finish)
                 await _send(socket, {"answer": plain(stream.task, answer)})
@@ -140,6 +142,10 @@ async def _close(socket: Any, code: int, error: CrnnError) -> None:
 
 async def _send(socket: Any, values: dict[str, Any]) -> None:
     await socket.send_text(json.dumps(values, ensure_ascii=False))
+
+
+def _stops() -> Refused:
+    return Refused(503, "the server stops", expected="one that stays", do="Connect again in a second.")
 
 
 def _broken(error: Exception) -> CrnnError:
