@@ -221,6 +221,7 @@ document.addEventListener("paste", (event) => {
 });
 for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {
+    if (event.target.type === "file") return; // a field of its own takes it
     event.preventDefault(); // a browser would leave the page and open the file
     document.body.classList.toggle("dragged", name === "dragenter" || name === "dragover");
     if (name === "drop") askFiles(event.dataTransfer.files);
