@@ -92,7 +92,9 @@ def test_every_task_answers_as_in_python(task: str, tiny: Tiny, made: Callable[.
         response = client.post(f"/{task}?html=true", files={"file": (source.name, source.read_bytes())})
         assert response.status_code == 200, response.text
         (answer,) = response.json()["answers"]
-        assert "<" in answer.pop("html") and answer.pop("id").startswith(source.name)
+        html = answer.pop("html")
+        assert "<" in html and answer.pop("id").startswith(source.name)
+        assert task != "forecast" or 'stroke-opacity=".7"' in html, "what came before is not drawn"
         assert answer == {key: value for key, value in right.items() if key != "id"}
         about, document = client.get("/about").json(), client.get("/openapi.json").json()
         assert about["task"] == task and source.suffix in about["inputs"][0]["suffixes"]
@@ -280,6 +282,7 @@ def test_each_limit_has_its_code_and_its_sentence(reader: Predictor, lines: list
         told(client.get("/transcribe"), 405)
         told(client.get("/../../etc/passwd"), 404)
         told(client.post("/classify"), 404)
+        told(client.post("/transcribe/"), 404)
 
 
 def test_a_long_sound_is_refused_before_it_is_decoded(tiny: Tiny, made: Callable[..., Path]) -> None:

@@ -143,6 +143,8 @@ def app_of(service: Service, *, token: str | None = None, hosts: frozenset[str] 
         lifespan=running,
     )
 
+    starlette.router.redirect_slashes = False  # an address is right or wrong
+
     def answered(path: str, status: int, seconds: float) -> None:
         service.metrics.request(path if path in routes else "other", status, seconds)
 
