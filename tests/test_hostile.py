@@ -322,6 +322,68 @@ def test_pipes_in_a_folder_are_passed_over(tmp_path: Path) -> None:
     assert [sample.id for sample in open_data(tmp_path)] == ["d.png"]
 
 
+TELLERS: dict[str, Callable[[str], str]] = {
+    "lines.csv": lambda name: f"image,text\n{name},one\n",
+    "lines.jsonl": lambda name: json.dumps({"image": name, "text": "one"}),
+    "page.xml": lambda name: (
+        f'<PcGts><Page imageFilename="{name}" imageWidth="8" imageHeight="8"><TextRegion id="r"><TextLine id="l">'
+        '<Coords points="0,0 8,0 8,8 0,8"/><TextEquiv><Unicode>one</Unicode></TextEquiv></TextLine></TextRegion></Page>'
+        "</PcGts>"
+    ),
+    "coco.json": lambda name: json.dumps(
+        {
+            "images": [{"id": 1, "file_name": name, "width": 8, "height": 8}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4]}],
+            "categories": [{"id": 1, "name": "a"}],
+        }
+    ),
+    "voc.xml": lambda name: f"<annotation><filename>{name}</filename></annotation>",
+}
+"""Files that name a picture."""
+
+
+@pytest.mark.parametrize("teller", TELLERS)
+def test_names_in_files_lead_nowhere_else(teller: str, tmp_path: Path) -> None:
+    """Neither by an absolute path nor by ``..`` nor by a link, of a file or of a folder."""
+    other, folder = tmp_path / "other", tmp_path / "given" / "data"
+    other.mkdir()
+    folder.mkdir(parents=True)
+    Image.new("L", (8, 8)).save(other / "secret.png")
+    Image.new("L", (8, 8)).save(folder / "own.png")
+    (folder / "link.png").symlink_to(other / "secret.png")
+    (folder / "links").symlink_to(other)
+    (folder / "same.png").symlink_to(folder / "own.png")
+    asked = Asked(answer="boxes" if teller in ("coco.json", "voc.xml") else "text")
+    names = (str(other / "secret.png"), "../../other/secret.png", "link.png", "links/secret.png", "a/../link.png")
+    for name in names:
+        (folder / teller).write_text(TELLERS[teller](name))
+        with pytest.raises(DataError) as caught:
+            open_data(folder / teller, asked=asked)
+        assert teller in str(caught.value)
+    for name in ("own.png", "same.png"):
+        (folder / teller).write_text(TELLERS[teller](name))
+        (sample,) = open_data(folder / teller, asked=asked)
+        assert Path(getattr(sample.x, "page", sample.x)).name == name
+
+
+def test_a_bundle_is_only_what_it_holds(tmp_path: Path) -> None:
+    """Nothing else in a run folder, or in a shared one, is read, and a link is no more than the file it leads to."""
+    run, shared = tmp_path / "run", tmp_path / "shared"
+    run.mkdir()
+    (run / bundles.NAME).symlink_to("/etc/passwd")
+    with pytest.raises(BundleError, match="cannot be read"):
+        bundles.load(run)
+    shared.mkdir()
+    (shared / hub.WEIGHTS).write_bytes(bundles.find("zoo:sounds").read_bytes())
+    with (shared / "pytorch_model.bin").open("wb") as file:
+        pickle.dump(Trap(tmp_path / "sprung"), file)
+    (shared / "modeling.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
+    (shared / hub.CONFIG).write_text(json.dumps({"auto_map": {"AutoModel": "modeling.Model"}, "task": "modeling"}))
+    hub.pull(str(shared), tmp_path / "pulled")
+    assert [file.name for file in (tmp_path / "pulled").iterdir()] == [bundles.NAME]
+    assert not (tmp_path / "sprung").exists()
+
+
 def test_settings_of_a_bundle_that_disagree_are_refused(tmp_path: Path) -> None:
     recipe = {"name": "cascade", "channels": [4, 4, 4], "hidden": 4, "embedding": 4}
     series = INPUTS["series"].restore(INPUTS["series"].Settings(), {"mean": [0.0, 0.0], "deviation": [1.0, 1.0]})

@@ -68,7 +68,8 @@ def split_of(root: Path, path: Path) -> Split | None:
 def inside(folder: Path, name: str) -> Path:
     """``folder / name``, where ``name`` was written by a stranger (with either kind of slash).
 
-    Raises ``DataError`` for an absolute path, a web address, a path that leaves ``folder`` by ``..``, and no path.
+    Raises ``DataError`` for an absolute path, a web address, a path that leaves ``folder`` by ``..`` or by a link, and
+    no path.
     """
     plain = name.strip().replace("\\", "/")
     windows = PureWindowsPath(plain)
@@ -86,7 +87,12 @@ def inside(folder: Path, name: str) -> Path:
             raise _refuse(name, "leaves the folder by '..'")
     if not parts or any(ord(letter) < 32 for letter in plain):
         raise _refuse(name, "is no path")
-    return folder.joinpath(*parts)
+    path = folder
+    for part in parts:
+        path = path / part
+        if os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+            raise _refuse(name, "leaves the folder by a link")
+    return path
 
 
 def exists(path: Path) -> bool:
@@ -176,7 +182,7 @@ def _refuse(name: str, why: str) -> DataError:
     return DataError(
         f"the path {name!r} {why}",
         expected="a path relative to the file that names it, inside its folder",
-        do="Put the picture there and shorten the path.",
+        do="Put the table above all files that it names, or the files beside it, and write their paths from there.",
     )
 
 

@@ -16,7 +16,7 @@ from crnn.data.formats._asked import Asked
 from crnn.data.formats._files import SPLITS, Split, exists, inside, name_in, split_of, unreadable
 from crnn.data.formats._frames_before import FramesBefore
 from crnn.data.label_maps import Legend, Polygons
-from crnn.errors import CrnnError, DataError
+from crnn.errors import CrnnError, DataError, named
 from crnn.files import write_aside
 from crnn.types import Box, Boxes, Sample
 
@@ -66,7 +66,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
                 left_out.append(DataError(given, expected="a picture as COCO describes it", do=do, file=file))
                 continue
             except DataError as error:
-                left_out.append(error)
+                left_out.append(named(error, str(file)))
                 continue
             part = split_of(root, file) or _split_in(file) or split_of(root, source)
             if boxed:

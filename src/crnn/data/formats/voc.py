@@ -26,7 +26,7 @@ from crnn.data.formats._files import (
 )
 from crnn.data.formats._frames_before import FramesBefore
 from crnn.data.formats._xml import children, clean, first, has_root, library, local, parse, save
-from crnn.errors import CrnnError, DataError
+from crnn.errors import CrnnError, DataError, named
 from crnn.types import Box, Boxes, Sample
 
 WANTED = "Pascal VOC annotations (an XML file for each picture)"
@@ -60,7 +60,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
                 continue
             boxes, source = _boxes(document, file), _picture(document, file)
         except DataError as error:
-            left_out.append(error)
+            left_out.append(named(error, str(file)))
             continue
         used.add(source)
         part = split_of(root, file) or split_of(root, source) or lists.get(file.stem)
