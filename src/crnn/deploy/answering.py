@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from crnn.data.stack import of_one_size
-from crnn.errors import CrnnError, SettingsError
+from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.types import Prediction, Region, Sample, in_source
 
 Source = Path | Region | np.ndarray | Any
@@ -123,8 +123,8 @@ class Answering:
 
     def _answer(self, samples: Sequence[Sample]) -> list[Answer]:
         """The answers of one batch."""
-        read = [self._read(sample) for sample in samples]
-        readable = [i for i, r in enumerate(read) if not isinstance(r, CrnnError)]
+        read = [self._read(sample) if (cut := self._cut(sample)) is None else cut for sample in samples]
+        readable = [i for i, r in enumerate(read) if isinstance(r, tuple)]
         answers: list[Any] = list(read)
         for rows in of_one_size([read[i][0][0] for i in readable]):  # type: ignore[index]
             good = [readable[row] for row in rows]
@@ -133,6 +133,26 @@ class Answering:
             for i, prediction in zip(good, predictions, strict=True):
                 answers[i] = in_source(prediction, read[i][1])  # type: ignore[index]
         return answers
+
+    def _cut(self, sample: Sample) -> Answer | None:
+        """The answer for what is too long to be read whole, of a task that can join answers to its pieces."""
+        if not hasattr(self.task, "joined"):
+            return None
+        try:
+            pieces = self.kind.cut(sample.x)
+            if pieces is None:
+                return None
+            found: list[tuple[float, Prediction]] = []
+            while some := list(islice(pieces, self.batch_size)):
+                for (begin, _), answer in zip(
+                    some, Answering._answer(self, [Sample(sample.id, x) for _, x in some]), strict=True
+                ):
+                    if isinstance(answer, CrnnError):
+                        raise DataError(answer.given, expected=answer.expected, do=answer.do, file=sample.x)
+                    found.append((begin, answer))
+            return self.task.joined(sample.id, found)
+        except CrnnError as error:
+            return error
 
     def _read(self, sample: Sample) -> tuple[list[Any], float] | CrnnError:
         """The views of one sample, and how many of its steps one unit of the source became."""

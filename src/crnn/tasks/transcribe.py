@@ -21,6 +21,7 @@ from crnn.metrics import text as text_metrics
 from crnn.tasks import _text_doubts
 from crnn.tasks._arrays import arrays, first_lengths, log_mean_exp
 from crnn.tasks._common import Common, write_rows
+from crnn.tasks._joined import joined
 from crnn.tasks._line_html import NOTE, line_html
 from crnn.tasks._reading import BEST_PATH, Reader, Reading
 from crnn.tasks._rover import rover
@@ -212,6 +213,10 @@ class Transcribe(Common):
         score = float(self.sureness.lines(np.array(decoded.score)))
         best = tuple((self.alphabet.decode(numbers), share) for numbers, share in decoded.best)
         return Prediction(id, self.alphabet.decode(decoded.numbers), score, parts, best=best)
+
+    def joined(self, id: str, readings: Sequence[tuple[float, Prediction]]) -> Prediction:
+        """The reading of a source of the readings of its pieces, see ``_joined``."""
+        return joined(id, readings)
 
     def vote(self, answers: Sequence[Prediction]) -> Prediction:
         """The letters that most readings agree on, see ``_rover``; the score is the mean of the readers'."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -103,6 +103,11 @@ class Kind:
     def views(self, x: Any) -> Sequence[Any]:
         """``view_count`` variants of what ``decode`` gave, each to be finished."""
         return [self.plain(x, None)[0]]
+
+    def cut(self, source: Any) -> Iterator[tuple[float, Any]] | None:
+        """A source that is too long to be read whole, as sources one after the other, each with the place in it where
+        it begins; ``None`` for one that is read whole. Raises ``DataError``."""
+        return None
 
     def look(self, source: Any) -> Look:
         """What is to be said of one source before training. Raises ``DataError``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,22 +50,39 @@ def read_wave(path: Path, rate: int, longest: float) -> np.ndarray:
 
     Raises ``DataError`` for what is broken, cut off, silent or longer than ``longest`` seconds.
     """
+    header = header_of(path)
+    check_length(header.seconds, longest, path)
+    try:
+        x = np.concatenate([np.zeros(0, np.float32), *decoded(path)])
+    except MemoryError as error:
+        raise _broken(path) from error
+    x = checked(np.pad(x, (0, max(0, header.samples - len(x)))), path)
+    return resample(x, header.rate, rate)
+
+
+def decoded(path: Path) -> Iterator[np.ndarray]:
+    """The sound at its own rate, its channels' mean, one piece after the other: float32 ``(samples,)``.
+
+    Raises ``DataError`` for what is broken, and at its end for what is cut off.
+    """
+    count = 0
     with _opened(path) as file:
         header = _header(file, path)
-        check_length(header.seconds, longest, path)
-        try:
-            # piece by piece, so that no number of channels needs more memory than the sound itself
-            pieces = file.blocks(max(1, PIECE // file.channels), dtype="float32", always_2d=True)
-            with np.errstate(invalid="ignore", over="ignore"):  # what is no number is said below
-                x = np.concatenate([np.zeros(0, np.float32), *(piece.mean(1) for piece in pieces)])
-        except (RuntimeError, MemoryError) as error:
-            raise DataError("cannot be decoded", expected="a whole sound file", do=AGAIN, file=path) from error
-    missing = header.samples - len(x)
-    if missing > LOST * header.rate:
-        given = f"ends after {len(x) / header.rate:.1f} of {header.seconds:.1f} seconds"
+        # piece by piece, so that no number of channels needs more memory than the sound itself
+        pieces = file.blocks(max(1, PIECE // file.channels), dtype="float32", always_2d=True)
+        while True:
+            try:
+                piece = next(pieces, None)
+            except (RuntimeError, MemoryError) as error:
+                raise _broken(path) from error
+            if piece is None:
+                break
+            count += len(piece)
+            with np.errstate(invalid="ignore", over="ignore"):  # what is no number is said by ``checked``
+                yield piece.mean(1)
+    if header.samples - count > LOST * header.rate:
+        given = f"ends after {count / header.rate:.1f} of {header.seconds:.1f} seconds"
         raise DataError(given, expected="a whole sound file", do=AGAIN, file=path)
-    x = checked(np.pad(x, (0, missing)), path)
-    return x if header.rate == rate else _at_rate(x, header, rate)
 
 
 def checked(x: np.ndarray, file: Path | None) -> np.ndarray:
@@ -97,9 +115,16 @@ def _soxr() -> Any:
     return soxr
 
 
-def _at_rate(x: np.ndarray, header: Header, rate: int) -> np.ndarray:
-    y, wanted = _soxr().resample(x, header.rate, rate), header.resampled(rate)
+def resample(x: np.ndarray, given: int, rate: int) -> np.ndarray:
+    """``x`` ``(samples,)`` of the rate ``given`` at ``rate``."""
+    if given == rate:
+        return x
+    y, wanted = _soxr().resample(x, given, rate), Header(given, len(x)).resampled(rate)
     return np.pad(y, (0, max(0, wanted - len(y))))[:wanted]
+
+
+def _broken(path: Path) -> DataError:
+    return DataError("cannot be decoded", expected="a whole sound file", do=AGAIN, file=path)
 
 
 def _opened(path: Path) -> Any:

@@ -7,7 +7,7 @@ the same network can listen while somebody speaks. Mean and deviation of each ba
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 
 from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._kind import Extent, Kind
+from crnn.data.inputs._sound_cuts import cut
 from crnn.data.inputs._sound_files import FASTEST, SUFFIXES, check_length, checked, header_of, read_wave
 from crnn.data.inputs._sound_picture import spectrum_png, wave_png
 from crnn.data.inputs._sound_pieces import FULL, Pieces, doubts
@@ -67,7 +68,9 @@ class Sound(Kind):
         """Mel bands by which the spectrum is moved up and down for two more views of each sound that is answered, as of
         other throats; the three answers are averaged. 0 takes the sound alone (as does a raw waveform)."""
         longest: Strength = 600.0
-        """Most seconds; longer sounds are refused."""
+        """Most seconds; longer sounds are refused, but by a reader, which hears them in pieces."""
+        piece: Strength = 30.0
+        """Most seconds of such a piece; it is cut where the sound is quietest."""
 
     def __init__(
         self,
@@ -141,6 +144,11 @@ class Sound(Kind):
 
     def extent(self, source: Source) -> Extent:
         return Extent(0, header_of(source).seconds if isinstance(source, Path) else len(source) / self.rate)
+
+    def cut(self, source: Source) -> Iterator[tuple[float, np.ndarray]] | None:
+        if not isinstance(source, Path) or header_of(source).seconds <= self.settings.longest:
+            return None
+        return cut(source, self.rate, self.settings.piece)
 
     def decode(self, source: Source) -> np.ndarray:
         wave = self._wave(source)
