@@ -60,7 +60,7 @@ def why_wrong(case: Case, folder: Path) -> str:
     names = [Path(name).name for name in case.files] + [folder.name]
     for error in found:
         said = str(error)
-        if not isinstance(error, SettingsError) and not any(name in said for name in names):
+        if not isinstance(error, SettingsError) and error.file is None and not any(name in said for name in names):
             return f"names no file: {said}"
         if not (error.given and error.expected and error.do):
             return f"says too little: {said}"

@@ -420,6 +420,21 @@ def test_what_a_sample_lacks_is_said_with_its_name(tmp_path: Path) -> None:
     assert str(answer).startswith("all.npz:3: an array of shape (0, 8, 1)") and isinstance(answer, DataError)
 
 
+def test_numbers_that_are_no_float_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"train.learning_rate is 1000"):
+        config.fill(config.TrainSettings, {"learning_rate": 10**400}, "train")
+
+
+@pytest.mark.parametrize(("width", "height"), [(-8, 8), (0, 8), (10**6, 10**6)])
+def test_sizes_that_no_picture_has(width: int, height: int, tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "own.png")
+    values = json.loads(TELLERS["coco.json"]("own.png"))
+    values["images"][0] |= {"width": width, "height": height}
+    (tmp_path / "coco.json").write_text(json.dumps(values))
+    with pytest.raises(DataError, match=r"coco.json: has a picture"):
+        open_data(tmp_path / "coco.json", asked=Asked(answer="map"))
+
+
 def test_recipes_that_nest_without_end_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("a = " + "[" * 100_000)
     with pytest.raises(SettingsError, match=r"a.toml: is not TOML"):

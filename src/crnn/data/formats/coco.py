@@ -15,6 +15,7 @@ from typing import Any
 from crnn.data.formats._asked import Asked
 from crnn.data.formats._files import SPLITS, Split, exists, inside, name_in, split_of, unreadable
 from crnn.data.formats._frames_before import FramesBefore
+from crnn.data.inputs._pictures import MOST_PIXELS
 from crnn.data.label_maps import Legend, Polygons
 from crnn.errors import CrnnError, DataError, named
 from crnn.files import write_aside
@@ -60,6 +61,8 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
                     raise broken[picture["id"]]
                 source = _find(str(picture["file_name"]), file, root)
                 size = int(picture["width"]), int(picture["height"])
+                if min(size) < (not boxed) or size[0] * size[1] > MOST_PIXELS:
+                    raise ValueError(f"{size[0]} x {size[1]} pixels")
                 parts = drawn[picture["id"]]
             except (KeyError, TypeError, ValueError):
                 given, do = f"has a picture {str(picture)[:60]!r}", "Write its id, file_name, width and height."
