@@ -22,7 +22,9 @@ import crnn
 from crnn.bundle import Bundle
 from crnn.deploy.predict import Predictor
 from crnn.deploy.serving.limits import Limits
+from crnn.deploy.serving.server import serve
 from crnn.deploy.stream import Stream
+from crnn.errors import MissingExtra
 
 pytest.importorskip("starlette")
 pytest.importorskip("soundfile")
@@ -216,6 +218,17 @@ def test_an_exported_network_is_served_without_torch_and_stops_well(
         assert asked(f"{address}/ready")[0] == 503
         assert process.wait(10) == 0
         assert process.stderr is not None and process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("library", ["starlette", "uvicorn", "websockets", "python_multipart", "prometheus_client"])
+def test_what_is_not_installed_is_named_with_its_extra(
+    library: str, tiny: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    for name in [name for name in sys.modules if name.startswith(f"{library}.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtra, match=f"'{library}.*crnn.serve."):
+        serve(Service(Predictor(tiny("crnn"), precision="float32"), "tiny", threads=1), port=0)
 
 
 def test_an_address_that_is_taken_is_said_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,14 +34,16 @@ def serve(
     """Serve until SIGTERM or Ctrl-C; ``started`` is told the address. Port 0 takes a free one.
 
     Who is told to stop says 503 to new requests (and at /ready) for at least ``drain`` seconds and until those that
-    were taken are answered; then it closes. Told twice, it ends at once. Raises ``MissingExtra``, and ``SettingsError``
+    were taken are answered; then it closes. Told twice, it is killed. Raises ``MissingExtra``, and ``SettingsError``
     where the address cannot be had.
     """
     try:
+        import python_multipart  # noqa: F401 (by which forms are read)
         import uvicorn
+        import websockets  # noqa: F401 (by which sockets are)
         from uvicorn.protocols.http.h11_impl import H11Protocol
     except ImportError as error:
-        raise MissingExtra("uvicorn", "serve") from error
+        raise MissingExtra(error.name or "uvicorn", "serve") from error
 
     class Patient(H11Protocol):
         """Waits only so long for the head of a request; what has begun has limits of its own."""
@@ -88,8 +90,9 @@ def serve(
                     signal.signal(number, handler)
 
         def handle_exit(self, sig: int, frame: Any) -> None:
-            if self.told:
-                self.should_exit = self.force_exit = True
+            if self.told:  # a batch may be under way that nothing else ends
+                signal.signal(sig, signal.SIG_DFL)
+                signal.raise_signal(sig)
             self.told = monotonic()
 
         async def on_tick(self, counter: int) -> bool:
@@ -99,7 +102,6 @@ def serve(
                     self.should_exit = True
             return await super().on_tick(counter)
 
-    listening = _bound(host, port)
     hosts = frozenset({*LOOPBACK, host.lower()}) if host.lower() in LOOPBACK else frozenset()
     config = uvicorn.Config(
         app_of(service, token=token, hosts=hosts),
@@ -114,7 +116,8 @@ def serve(
         proxy_headers=False,
         timeout_graceful_shutdown=int(service.limits.timeout) + MORE,
     )
-    Server(config).run(sockets=[listening])
+    with _bound(host, port) as listening:
+        Server(config).run(sockets=[listening])
 
 
 def _bound(host: str, port: int) -> socket.socket:
