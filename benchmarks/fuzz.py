@@ -13,7 +13,6 @@ needs more than 3 GB of memory, or ends the process. What fails is kept, with it
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import random
 import re
@@ -32,6 +31,7 @@ import torch
 from fuzz_inputs import spoiled
 from fuzz_server import server_cases
 from fuzz_targets import Case, cases, shrink
+from reliability import note
 
 from crnn.errors import CrnnError, SettingsError
 
@@ -183,9 +183,9 @@ def main() -> int:
     print(f"slowest {took:.2f} s: input {number}, {name}")
     print(f"{hunt.tried.total():,} inputs, {len(hunt.failures)} failures, {time.perf_counter() - began:.0f} s")
     if given.json:
-        known = json.loads(given.json.read_text(encoding="utf-8")) if given.json.exists() else {}
-        known |= {"fuzz_inputs": hunt.tried.total(), "fuzz_failures": len(hunt.failures), "fuzz_seed": given.seed}
-        given.json.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        figures = {"fuzz_inputs": hunt.tried.total(), "fuzz_failures": len(hunt.failures)}
+        command = f"python benchmarks/fuzz.py --inputs {given.inputs} --seed {given.seed} --json {given.json}"
+        note(given.json, figures, command, given.seed)
     return 1 if hunt.failures else 0
 
 

@@ -26,6 +26,7 @@ from typing import Any
 
 import lightning.pytorch  # noqa: F401 (imported once, before all trainings)
 import torch
+from reliability import note
 from safetensors import safe_open
 
 import crnn.train.fit  # noqa: F401
@@ -119,7 +120,7 @@ def differs(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where the runs lie, and stay")
     parser.add_argument("--json", type=Path, help="file to write the figures into, beside what stands in it")
@@ -170,9 +171,9 @@ def main() -> int:
     equal = sum(row["kills"] for row in rows if row["equal"])
     print(f"{kills} kills in {len(rows)} trainings, {equal} in trainings that ended equal to the bit, {broken} damaged")
     if given.json:
-        known = json.loads(given.json.read_text(encoding="utf-8")) if given.json.exists() else {}
-        known |= {"kills": kills, "kills_bit_equal": equal, "kills_damaged": broken, "kills_trainings": len(rows)}
-        given.json.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        figures = {"kills": kills, "kills_bit_equal": equal, "kills_damaged": broken, "kills_trainings": len(rows)}
+        command = f"python benchmarks/kills.py --kills {given.kills} --seed {given.seed} --json {given.json}"
+        note(given.json, figures, command, given.seed)
     if not given.folder:
         shutil.rmtree(folder)
     return 0 if equal == kills and not broken else 1

@@ -33,6 +33,7 @@ from crnn.data.inputs import INPUTS
 from crnn.data.inputs._film_files import header_of
 from crnn.data.inputs._pictures import opened
 from crnn.deploy import hub
+from crnn.deploy.onnx import read as read_onnx
 from crnn.errors import BundleError, CrnnError, DataError, SettingsError
 from crnn.tasks import TASKS
 from crnn.types import Sample
@@ -382,6 +383,25 @@ def test_a_bundle_is_only_what_it_holds(tmp_path: Path) -> None:
     hub.pull(str(shared), tmp_path / "pulled")
     assert [file.name for file in (tmp_path / "pulled").iterdir()] == [bundles.NAME]
     assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("place", ["weights.bin", "../weights.bin", "/etc/hostname"])
+def test_graphs_whose_weights_lie_in_other_files_are_refused(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    (tmp_path / "inner").mkdir()
+    for folder in (tmp_path, tmp_path / "inner"):
+        (folder / "weights.bin").write_bytes(bytes(16))
+    monkeypatch.chdir(tmp_path / "inner")
+    weights = onnx.TensorProto(name="w", data_type=1, dims=[4], data_location=onnx.TensorProto.EXTERNAL)
+    weights.external_data.add(key="location", value=place)
+    x, y = (onnx.helper.make_tensor_value_info(name, 1, [4]) for name in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Add", ["x", "w"], ["y"])], "g", [x], [y], [weights])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    Path("a.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(BundleError, match=r"a.onnx: cannot be read"):
+        read_onnx(Path("a.onnx"))
 
 
 def test_settings_of_a_bundle_that_disagree_are_refused(tmp_path: Path) -> None:
