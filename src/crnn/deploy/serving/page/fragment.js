@@ -12,9 +12,10 @@ const ELEMENTS = new Set(
 );
 const ATTRIBUTES = new Set(
   (
-    "alt class colspan cx cy d dir fill fill-opacity font-size height id lang opacity points preserveAspectRatio r " +
+    "alt class colspan cx cy d dir fill fill-opacity font-size height id lang lengthAdjust opacity points " +
+    "preserveAspectRatio r " +
     "role rowspan rx ry scope stroke stroke-dasharray stroke-linecap stroke-opacity stroke-width style text-anchor " +
-    "title transform vector-effect viewBox width x x1 x2 y y1 y2"
+    "textLength title transform vector-effect viewBox width x x1 x2 y y1 y2"
   ).split(" "),
 );
 const PICTURE = /^data:image\/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]*$/;
