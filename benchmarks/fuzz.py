@@ -67,9 +67,14 @@ def why_wrong(case: Case, folder: Path) -> str:
     return ""
 
 
+def named(case: Case) -> str:
+    """What its folder is called."""
+    return re.sub(r"\W", "-", case.name)
+
+
 def laid(case: Case, folder: Path) -> Path:
     """The files of ``case`` in a folder of their own, whole."""
-    place = folder / re.sub(r"\W", "-", case.name)
+    place = folder / named(case)
     if not place.exists():
         for name, data in case.files.items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +82,9 @@ def laid(case: Case, folder: Path) -> Path:
     return place
 
 
-def work(pipe: Any, numbers: range, chosen: list[Case], seed: int, folder: Path) -> None:
+def work(other: Any, pipe: Any, numbers: range, chosen: list[Case], seed: int, folder: Path) -> None:
     """Try the inputs ``numbers``; each is told before it begins, and how it failed after it."""
+    other.close()  # so that a process without its parent ends
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -87,8 +93,11 @@ def work(pipe: Any, numbers: range, chosen: list[Case], seed: int, folder: Path)
     for number in numbers:
         rng = random.Random(f"{seed}:{number}")
         case = chosen[rng.randrange(len(chosen))]
+        place = folder / named(case)
+        if not place.exists():  # what is right is read once, so that nothing is begun while the clock runs
+            laid(case, folder)
+            assert not (wrong := why_wrong(case, place)), f"{case.name}: {wrong}"
         pipe.send((number, case.name))
-        place = laid(case, folder)
         (place / case.bent).write_bytes(spoiled(case.files[case.bent], Path(case.bent).suffix.lower(), rng))
         began = time.perf_counter()
         wrong = why_wrong(case, place)
@@ -117,7 +126,7 @@ class Hunt:
         """Try them until the process ends; the last that was tried."""
         here, there = multiprocessing.Pipe()
         process = multiprocessing.get_context("fork").Process(
-            target=work, args=(there, numbers, self.chosen, self.seed, folder), daemon=True
+            target=work, args=(here, there, numbers, self.chosen, self.seed, folder), daemon=True
         )
         process.start()
         there.close()
