@@ -1,10 +1,11 @@
 # make demo: install and see it work.  make test: all tests.  make check: style, types, structure.
+# make docs: the site.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python examples/demo.py
@@ -28,5 +29,9 @@ $(VENV)/.tests: $(VENV)/.installed
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
+docs: $(VENV)/.tests
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "site/index.html"
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site
