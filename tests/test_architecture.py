@@ -36,7 +36,7 @@ SIDES = ("models", "tasks", "data/formats", "data/inputs")
 """Folders of entries that do not import each other: what they share begins with ``_``."""
 LATE = (
     *("lxml", "pyarrow", "bidi", "soundfile", "soxr", "av", "tensorboard", "matplotlib", "onnx", "onnxruntime"),
-    *("tokenizers", "h5py", "netCDF4", "huggingface_hub", "starlette", "uvicorn", "prometheus_client"),
+    *("tokenizers", "h5py", "netCDF4", "huggingface_hub", "ray", "starlette", "uvicorn", "prometheus_client"),
 )
 """Libraries of the extras."""
 MOST_LINES, MOST_PARAMETERS = 300, 8

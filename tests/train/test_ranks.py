@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import crnn
-from crnn.errors import SettingsError
+from crnn.errors import SettingsError, TrainingError
 from crnn.layers import BatchNorm
 from crnn.train.ranks import check_started
 from crnn.train.state import reached
@@ -77,6 +77,11 @@ def test_two_processes_learn_what_one_does_and_go_on_after_a_mistake_of_one(
     assert stopped.returncode != 0 and stopped.stderr.count("has had enough") == 1, stopped.stderr
     assert "Traceback" not in stopped.stderr and "gloo" not in stopped.stderr
     assert reached(tmp_path / "two" / "last.ckpt") == (1, 3), "written by one"
+    as_two = (tmp_path / "two" / "recipe.json").read_text()
+    (tmp_path / "two" / "recipe.json").write_text(as_two.replace('"devices": 2', '"devices": 1'))
+    with pytest.raises(TrainingError, match="an epoch of 2 processes"):
+        crnn.fit({}, tmp_path / "two", resume=True)
+    (tmp_path / "two" / "recipe.json").write_text(as_two)
     resumed = started(tmp_path, recipe, "resume")
     assert resumed.returncode == 0, resumed.stderr
     assert resumed.stderr.count("epoch   3/3") == 1, "one speaks"

@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from crnn.errors import CrnnError, TrainingError
+from crnn.errors import CrnnError
 from crnn.files import write_aside
 from crnn.train.averaging import averaged
+from crnn.train.ranks import ToldByAll
 from crnn.types import Prediction, Sample
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Watchdog(Callback):
         if self.said:
             self.said += self._suspicion(module.bundle.kind)
         if self.said and trainer.current_epoch >= 3 * self.PATIENCE:
-            raise TrainingError(
+            raise ToldByAll(
                 f"after {trainer.current_epoch + 1} epochs {self.said}",
                 expected="a falling error",
                 do="Run crnn check on the data, look at a few samples and their answers, and try a smaller "

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from crnn.errors import TrainingError
 from crnn.files import write_aside
+from crnn.train.ranks import ToldByAll
 
 SO_FAR = "epoch_so_far"
 
@@ -46,7 +47,7 @@ class KeepState(Checkpoint):
         if trainer.world_size > 1:
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
         if due:
-            self.so_far = {"batches": batch_idx + 1, **module.so_far()}
+            self.so_far = {"batches": batch_idx + 1, "processes": trainer.world_size, **module.so_far()}
             self._write(trainer)
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
@@ -61,8 +62,17 @@ class KeepState(Checkpoint):
         checkpoint[SO_FAR] = self.so_far
 
     def on_load_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
-        if checkpoint.get(SO_FAR):
-            module.go_on(checkpoint[SO_FAR])
+        so_far = checkpoint.get(SO_FAR)
+        if not so_far:
+            return
+        if so_far["processes"] != trainer.world_size:
+            raise ToldByAll(
+                f"the run stopped in the middle of an epoch of {so_far['processes']} processes",
+                expected="as many to go on",
+                do="Start as many as before.",
+                file=self.path,
+            )
+        module.go_on(so_far)
 
 
 def reached(path: Path) -> tuple[int, int]:
