@@ -419,6 +419,7 @@ def test_settings_of_a_bundle_that_disagree_are_refused(tmp_path: Path) -> None:
         lambda v: v["seen"].update(mean=["a", 1.0]),
         lambda v: v.pop("seen"),
         lambda v: v.update(seen={}),
+        lambda v: v.update(format=True, seen={}),
         lambda v: v.update(sean=v["seen"]),
         lambda v: v["encoder"].update(channels=[4] * 100_000),
         lambda v: v["encoder"].update(hidden=-3),
@@ -443,6 +444,18 @@ def test_what_a_sample_lacks_is_said_with_its_name(tmp_path: Path) -> None:
 def test_numbers_that_are_no_float_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"train.learning_rate is 1000"):
         config.fill(config.TrainSettings, {"learning_rate": 10**400}, "train")
+
+
+def test_sounds_that_no_machine_records_are_refused() -> None:
+    sound = INPUTS["sound"]
+    for values in ({"rate": 10**400}, {"rate": 10**9}, {"mels": 10**9}, {"window": 1e9}):
+        with pytest.raises(SettingsError, match="are asked for"):
+            sound.restore(config.fill(sound.Settings, values, "input"), {})
+
+
+def test_words_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"a word that is 0.5"):
+        TASKS["caption"].restore(TASKS["caption"].Settings(), {"words": ["a", 0.5]})
 
 
 @pytest.mark.parametrize(("width", "height"), [(-8, 8), (0, 8), (10**6, 10**6)])

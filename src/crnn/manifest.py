@@ -38,6 +38,8 @@ def restored(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tup
     ``described`` ones raise ``CrnnError``, or what Python raises of them."""
     if strange := sorted(set(values) - KEYS):
         raise SettingsError(f"they have the key {strange[0]!r}", expected="a known key", do=suggest(strange[0], KEYS))
+    if type(values["format"]) is not int:
+        raise SettingsError(f"their format is {values['format']!r}", expected="a number", do="Take the file again.")
     name, settings = split_name(values["task"])
     task_class = pick(name, TASKS, "task")
     task = task_class.restore(fill(task_class.Settings, settings, "task"), {**values["learned"], **arrays})

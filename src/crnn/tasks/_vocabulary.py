@@ -74,6 +74,8 @@ class Vocabulary:
     @classmethod
     def restore(cls, learned: Mapping[str, Any], *, unit: Unit, lower: bool) -> Vocabulary:
         """The vocabulary that ``learned`` gave."""
+        if strange := [word for word in learned["words"] if not isinstance(word, str)]:
+            raise ValueError(f"a word that is {str(strange[0])[:20]}")
         return cls(tuple(learned["words"]), unit, lower, learned.get("pieces"))
 
     def learned(self) -> dict[str, Any]:

@@ -81,8 +81,17 @@ class Sound(Kind):
     ) -> None:
         """``mean`` is that of the mel bands (or of the waveform), ``deviation`` that of the features."""
         s = self.settings = settings
+        if not 0 < rate <= FASTEST:
+            expected, do = f"a rate from 1 to {FASTEST:,}", "Set a smaller input.rate."
+            raise SettingsError(f"{str(rate)[:20]} samples a second are asked for", expected=expected, do=do)
         self.rate, self.raw = rate, s.features == "raw"
         self.window, self.hop = (max(1, round(rate * ms / 1000)) for ms in (s.window, s.hop))
+        if max(self.window, self.hop) * max(s.mels, s.coefficients) > MOST:
+            raise SettingsError(
+                f"windows of {s.window:g} ms and {str(s.mels)[:20]} bands are asked for",
+                expected=f"at most {MOST:,} weights of windows and bands together",
+                do="Set a smaller input.window, input.hop, input.mels or input.coefficients.",
+            )
         bands, features = (1, 1) if self.raw else (s.mels, s.coefficients if s.features == "mfcc" else s.mels)
         self.mean = np.array(mean or [0.0] * bands, np.float32)
         self.deviation = np.array(deviation or [1.0] * features, np.float32)
@@ -262,12 +271,6 @@ def _bands_below(hertz: float, s: Sound.Settings, rate: int) -> int:
 def _check(settings: Sound.Settings, rate: int, size: int) -> None:
     """Raises ``SettingsError`` for bands that hear nothing."""
     s, high = settings, settings.high or rate / 2
-    if rate > FASTEST or size * s.mels > MOST:
-        raise SettingsError(
-            f"{rate:,} samples a second, windows of {s.window:g} ms and {s.mels} bands are asked for",
-            expected=f"at most {FASTEST:,} samples a second, and {MOST:,} weights of windows and bands together",
-            do="Set a smaller input.rate, input.window or input.mels.",
-        )
     if not s.low < high <= rate / 2:
         raise SettingsError(
             f"the bands reach from {s.low:g} to {high:g} Hz at {rate} samples a second",
