@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from make_results import figures, read
 
 from crnn.bundle import build, combinations
 from crnn.describe import Description, describe
@@ -23,12 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTPUTS = 80
 STEPS = {"line": 400, "picture": 32, "sound": 300, "series": 200, "film": 16, "frames": 10, "sentence": 30, "scene": 1}
 """Kind of input to the steps of a sample that is drawn."""
-FIRST_FIGURES = 3
-
-
-def read() -> list[dict[str, Any]]:
-    """All results."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "results").glob("*.json"))]
 
 
 @cache
@@ -96,24 +90,6 @@ def said(name: str) -> str:
     text = _sentence(summary, name) + (f"\n\n{_markdown(more.strip())}" if more.strip() else "")
     shapes = _markdown(" ".join((MODELS[name].__doc__ or "").strip().split("\n\n")[0].split()))
     return f"# {name}\n\n{text}\n\n| | |\n|---|---|\n| reads | {kinds} |\n| for | {tasks} |\n| shapes | {shapes} |"
-
-
-def figures(name: str, results: list[dict[str, Any]]) -> list[str]:
-    """What was measured with the model ``name``."""
-    rows = []
-    for result in results:
-        own = {k: v for k, v in result["metrics"].items() if v is not None and not k.endswith(("_low", "_high"))}
-        if name in re.split(r"[\s,+]+", result["model"]):
-            said = ", ".join(f"{key} {value:.4g}" for key, value in list(own.items())[:FIRST_FIGURES])
-            link = f"[{result['name']}](../results.md#{result['name']})"
-            rows.append(f"| {link} | {result['task']} | `{result['data']}` | {said} |")
-    if not rows:
-        return [
-            "## Figures",
-            "",
-            "None stands in [results](../results.md) yet: its layers and sizes are tested, no more.",
-        ]
-    return ["## Figures", "", "| result | task | data | figures |", "|---|---|---|---|", *rows]
 
 
 def drawing(name: str) -> str:

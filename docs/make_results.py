@@ -1,13 +1,16 @@
-"""Make docs/results.md of the JSON files in results/: ``python docs/make_results.py``."""
+"""Make docs/results.md, and the figures on the pages of models, of the JSON files in results/:
+``python docs/make_results.py``."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+FIRST_FIGURES = 3
 RATES = ("cer", "wer", "error", "accuracy", "balanced_accuracy", "macro_f1", "segment_f1", "event_f1")
 RATES += (
     "coverage",
@@ -81,5 +84,33 @@ def read() -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "results").glob("*.json"))]
 
 
+def figures(name: str, results: list[dict[str, Any]]) -> list[str]:
+    """What was measured with the model ``name``."""
+    rows = []
+    for result in results:
+        own = {k: v for k, v in result["metrics"].items() if v is not None and not k.endswith(("_low", "_high"))}
+        if name in re.split(r"[\s,+]+", result["model"]):
+            said = ", ".join(f"{key} {value:.4g}" for key, value in list(own.items())[:FIRST_FIGURES])
+            link = f"[{result['name']}](../results.md#{result['name']})"
+            rows.append(f"| {link} | {result['task']} | `{result['data']}` | {said} |")
+    if not rows:
+        return [
+            "## Figures",
+            "",
+            "None stands in [results](../results.md) yet: its layers and sizes are tested, no more.",
+        ]
+    return ["## Figures", "", "| result | task | data | figures |", "|---|---|---|---|", *rows]
+
+
+def main() -> None:
+    results = read()
+    (ROOT / "docs" / "results.md").write_text(table(results), encoding="utf-8")
+    for page in (ROOT / "docs" / "models").glob("*.md"):
+        before, _, _ = page.read_text(encoding="utf-8").partition("## Figures\n")
+        page.write_text(
+            "\n".join([before + figures(page.stem, results)[0], *figures(page.stem, results)[1:], ""]), "utf-8"
+        )
+
+
 if __name__ == "__main__":
-    (ROOT / "docs" / "results.md").write_text(table(read()), encoding="utf-8")
+    main()
