@@ -230,6 +230,11 @@ def test_arrays_of_objects_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "frames.npz", frames=trap.reshape(3, 1, 1))
     np.save(tmp_path / "a.npy", trap)
     (tmp_path / "b.npy").write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    no_letters = np.array(["a", "b", "c"])
+    no_letters.view(np.uint32)[1] = 0x110000
+    np.savez(tmp_path / "letters.npz", x=np.zeros((3, 8, 8)), y=no_letters)
+    with pytest.raises(DataError, match=r"letters.npz: cannot be read \(y holds what is no letter\)"):
+        open_data(tmp_path / "letters.npz", asked=LABELS)
     with pytest.raises(DataError, match=r"a.npz: holds the array x, which is one of Python objects"):
         open_data(tmp_path / "a.npz", asked=LABELS)
     for kind, name in (("frames", "frames.npz"), ("frames", "a.npy"), ("series", "a.npy"), ("series", "b.npy")):
@@ -444,11 +449,13 @@ def test_what_a_sample_lacks_is_said_with_its_name(tmp_path: Path) -> None:
 def test_numbers_that_are_no_float_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"train.learning_rate is 1000"):
         config.fill(config.TrainSettings, {"learning_rate": 10**400}, "train")
+    with pytest.raises(SettingsError, match=r"train.epochs is 1000"):
+        config.fill(config.TrainSettings, {"epochs": 10**400}, "train")
 
 
 def test_sounds_that_no_machine_records_are_refused() -> None:
     sound = INPUTS["sound"]
-    for values in ({"rate": 10**400}, {"rate": 10**9}, {"mels": 10**9}, {"window": 1e9}):
+    for values in ({"rate": 10**9}, {"mels": 10**9}, {"window": 1e9}):
         with pytest.raises(SettingsError, match="are asked for"):
             sound.restore(config.fill(sound.Settings, values, "input"), {})
 
@@ -458,8 +465,8 @@ def test_words_that_are_none_are_refused() -> None:
         TASKS["caption"].restore(TASKS["caption"].Settings(), {"words": ["a", 0.5]})
 
 
-@pytest.mark.parametrize(("width", "height"), [(-8, 8), (0, 8), (10**6, 10**6)])
-def test_sizes_that_no_picture_has(width: int, height: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("width", "height"), [(-8, 8), (0, 8), (10**6, 10**6), (float("inf"), 8)])
+def test_sizes_that_no_picture_has(width: float, height: int, tmp_path: Path) -> None:
     Image.new("L", (8, 8)).save(tmp_path / "own.png")
     values = json.loads(TELLERS["coco.json"]("own.png"))
     values["images"][0] |= {"width": width, "height": height}

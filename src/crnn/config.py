@@ -208,19 +208,19 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, Mapping):
             raise wrong
         return dict(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1000:
+    vast = isinstance(value, int) and abs(value) >= 2**63
+    if hint is float and isinstance(value, int) and not (isinstance(value, bool) or vast):
         return float(value)
-    if not isinstance(value, hint) or (hint in (int, float) and isinstance(value, bool)):
+    if not isinstance(value, hint) or (hint in (int, float) and (isinstance(value, bool) or vast)):
         raise wrong
     return value
 
 
 def _say(hint: Any) -> str:
+    args = get_args(hint)
     if get_origin(hint) is tuple:
-        args = get_args(hint)
-        if args[-1] is ...:
-            return f"a list, each {_say(args[0])}"
-        return f"a list of {len(args)}: {', '.join(map(_say, args))}"
+        each = f", each {_say(args[0])}" if args[-1] is ... else f" of {len(args)}: {', '.join(map(_say, args))}"
+        return f"a list{each}"
     if get_origin(hint) is Annotated:
         return f"{_say(get_args(hint)[0])} {get_args(hint)[1]}"
     if get_origin(hint) is Literal:

@@ -26,6 +26,8 @@ MOST = 1 << 30
 RATIO = 200
 """How many times larger than the file what comes of it may be, beyond that; honest numbers compress to a hundredth at
 most."""
+LAST = 0x10FFFF
+"""The last letter of Unicode."""
 BROKEN = (
     *(OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, IndexError, SyntaxError, ArithmeticError),
     *(BadZipFile, LargeZipFile, zlib.error, struct.error, tokenize.TokenError, RuntimeError, MemoryError),
@@ -81,6 +83,11 @@ class Arrays:
         x = self.file[name]
         if not isinstance(x, np.ndarray):
             raise ValueError(f"{name} is no array")
+        if (
+            kind.kind == "U"
+            and np.ascontiguousarray(x).view(kind.byteorder.replace("|", "=") + "u4").max(initial=0) > LAST
+        ):
+            raise ValueError(f"{name} holds what is no letter")
         return x
 
     def _header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -64,7 +64,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
                 if min(size) < (not boxed) or size[0] * size[1] > MOST_PIXELS:
                     raise ValueError(f"{size[0]} x {size[1]} pixels")
                 parts = drawn[picture["id"]]
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, OverflowError):
                 given, do = f"has a picture {str(picture)[:60]!r}", "Write its id, file_name, width and height."
                 left_out.append(DataError(given, expected="a picture as COCO describes it", do=do, file=file))
                 continue
@@ -136,7 +136,7 @@ def _categories(values: Mapping[str, Any], file: Path) -> tuple[dict[Any, int], 
         rows = sorted(values["categories"], key=lambda row: int(row["id"]))
         names = (GROUND, *(str(row["name"]) for row in rows))
         return {row["id"]: i for i, row in enumerate(rows, 1)}, Legend(names)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         given = "has categories without id or name"
         raise DataError(given, expected="both for each", do="Export it again.", file=file) from error
 
