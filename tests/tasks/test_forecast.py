@@ -328,3 +328,11 @@ def test_a_vote_is_the_mean() -> None:
     found = task.vote([Prediction("a", f, 1.0) for f in futures])
     assert found.value == Future(np.full((1, 1), 2, np.float32), np.full((1, 1, 3), 2, np.float32))
     assert replace(found, value=None).id == "a"
+
+
+def test_a_bundle_that_foretells_a_column_that_is_not_there_is_refused() -> None:
+    learned = Forecast(Forecast.Settings(), [1], channels=2).learned() | {"season_error": [1.0]}
+    assert Forecast.restore(Forecast.Settings(), learned).targets == (1,)
+    for targets in ([2], [-1], [0, 1000]):
+        with pytest.raises(ValueError, match="of 2 are foretold"):
+            Forecast.restore(Forecast.Settings(), learned | {"targets": targets})

@@ -73,7 +73,9 @@ def serve(
         network = page_reader(network, reader, reading, {"precision": precision, "batch_size": batch_size})
     else:
         read_as_told(network, reading)
-    name = bundle if bundle.startswith("zoo:") or "," in bundle else Path(bundle).name
+    path = Path(bundle)
+    plain = path.parent.name if path.name == "bundle.safetensors" else path.name  # of a run its folder's
+    name = bundle if bundle.startswith("zoo:") or "," in bundle else plain
     own = fill(Limits, given, "serve")
     service = Service(network, name, limits=own, batch_size=batch_size, wait=wait, threads=threads)
 

@@ -148,6 +148,8 @@ class Forecast(Reported):
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
+        if not all(0 <= target < learned["channels"] for target in learned["targets"]):
+            raise ValueError(f"the columns {learned['targets']} of {learned['channels']} are foretold")
         task = cls(settings, learned["targets"], channels=learned["channels"], shifted=learned["shifted"])
         task.season_error = np.array(learned["season_error"], np.float64)
         if "ridge" in learned:
