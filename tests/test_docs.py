@@ -65,7 +65,7 @@ def checkout(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", [p for p in PAGES if any(running.steps(p.read_text()))], ids=name_of)
 def test_commands_and_python_run(page, checkout, capfd):
-    running.run(page, change=shortened if page.parent.name == "start" else str)
+    running.run(page, change=shortened)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

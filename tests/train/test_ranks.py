@@ -131,6 +131,7 @@ def test_batch_norm_pools_the_statistics_of_uneven_parts(weight: float) -> None:
 def test_processes_that_are_not_there_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_RANK", "0")
     with pytest.raises(SettingsError, match="torchrun started 4 processes"):
         check_started(2, 1)
     check_started(2, 2)
