@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from crnn.data.stack import of_one_size
-from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.errors import CrnnError, DataError, SettingsError, named
 from crnn.types import Prediction, Region, Sample, in_source
 
 Source = Path | Region | np.ndarray | Any
 """What can be read: a path, a part of a page, an array, a picture of Pillow's, or several by name."""
 Answer = Prediction | CrnnError
+MOST_NAMED = 200  # letters of a sample's name that are said
 
 
 def plain(task: Any, answer: Prediction, *, top: int = 1) -> dict[str, Any]:
@@ -160,7 +161,8 @@ class Answering:
             x, scale = self.kind.decode_scaled(sample.x)
             return [self.kind.finish(view) for view in self.kind.views(x)], scale
         except CrnnError as error:
-            return error
+            name = str(sample.id)  # of a sentence it is the sentence
+            return named(error, name if len(name) <= MOST_NAMED else f"{name[:MOST_NAMED]} ...")
 
 
 class _Window:
