@@ -124,15 +124,18 @@ class Answering:
 
     def _answer(self, samples: Sequence[Sample]) -> list[Answer]:
         """The answers of one batch."""
-        read = [self._read(sample) if (cut := self._cut(sample)) is None else cut for sample in samples]
+        read: list[Any] = [self._read(sample) for sample in samples]
+        for i, sample in enumerate(samples):
+            if isinstance(read[i], CrnnError) and (answer := self._cut(sample)) is not None:
+                read[i] = answer
         readable = [i for i, r in enumerate(read) if isinstance(r, tuple)]
         answers: list[Any] = list(read)
-        for rows in of_one_size([read[i][0][0] for i in readable]):  # type: ignore[index]
+        for rows in of_one_size([read[i][0][0] for i in readable]):
             good = [readable[row] for row in rows]
-            views = [view for i in good for view in read[i][0]]  # type: ignore[index]
+            views = [view for i in good for view in read[i][0]]
             predictions = self._said([samples[i] for i in good], views)
             for i, prediction in zip(good, predictions, strict=True):
-                answers[i] = in_source(prediction, read[i][1])  # type: ignore[index]
+                answers[i] = in_source(prediction, read[i][1])
         return answers
 
     def _cut(self, sample: Sample) -> Answer | None:

@@ -50,12 +50,13 @@ def read_wave(path: Path, rate: int, longest: float) -> np.ndarray:
 
     Raises ``DataError`` for what is broken, cut off, silent or longer than ``longest`` seconds.
     """
-    header = header_of(path)
-    check_length(header.seconds, longest, path)
-    try:
-        x = np.concatenate([np.zeros(0, np.float32), *decoded(path)])
-    except MemoryError as error:
-        raise _broken(path) from error
+    with _opened(path) as file:
+        header = _header(file, path)
+        check_length(header.seconds, longest, path)
+        try:
+            x = np.concatenate([np.zeros(0, np.float32), *_blocks(file, header, path)])
+        except MemoryError as error:
+            raise _broken(path) from error
     x = checked(np.pad(x, (0, max(0, header.samples - len(x)))), path)
     return resample(x, header.rate, rate)
 
@@ -65,21 +66,25 @@ def decoded(path: Path) -> Iterator[np.ndarray]:
 
     Raises ``DataError`` for what is broken, and at its end for what is cut off.
     """
-    count = 0
     with _opened(path) as file:
-        header = _header(file, path)
-        # piece by piece, so that no number of channels needs more memory than the sound itself
-        pieces = file.blocks(max(1, PIECE // file.channels), dtype="float32", always_2d=True)
-        while True:
-            try:
-                piece = next(pieces, None)
-            except (RuntimeError, MemoryError) as error:
-                raise _broken(path) from error
-            if piece is None:
-                break
-            count += len(piece)
-            with np.errstate(invalid="ignore", over="ignore"):  # what is no number is said by ``checked``
-                yield piece.mean(1)
+        yield from _blocks(file, _header(file, path), path)
+
+
+def _blocks(file: Any, header: Header, path: Path) -> Iterator[np.ndarray]:
+    """The pieces of a ``file`` that is open."""
+    count = 0
+    # piece by piece, so that no number of channels needs more memory than the sound itself
+    pieces = file.blocks(max(1, PIECE // file.channels), dtype="float32", always_2d=True)
+    while True:
+        try:
+            piece = next(pieces, None)
+        except (RuntimeError, MemoryError) as error:
+            raise _broken(path) from error
+        if piece is None:
+            break
+        count += len(piece)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is no number is said by ``checked``
+            yield piece.mean(1)
     if header.samples - count > LOST * header.rate:
         given = f"ends after {count / header.rate:.1f} of {header.seconds:.1f} seconds"
         raise DataError(given, expected="a whole sound file", do=AGAIN, file=path)
