@@ -1,4 +1,5 @@
-"""What tests of pages share: headless Chromium, driven over its own protocol. Without it these tests are skipped."""
+"""What tests of pages share: headless Chromium, driven over its own protocol (without it they are skipped); and a
+process without torch."""
 
 from __future__ import annotations
 
@@ -17,6 +18,23 @@ import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SECONDS = 60.0  # of patience; nothing is timed
+
+WITHOUT = """
+import sys
+class Nobody:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "lightning", "torchmetrics", "onnx"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Nobody())
+import crnn.cli
+crnn.cli.main(sys.argv[1:])
+"""
+"""The commands of crnn where torch is not installed: a program for ``python -c``."""
+
+
+@pytest.fixture
+def without_torch() -> str:
+    return WITHOUT
 
 
 class Browser:

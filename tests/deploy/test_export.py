@@ -33,16 +33,6 @@ pytest.importorskip("onnxruntime")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LINES = EXAMPLES / "typewriting"
 Tiny = Callable[..., Bundle]
-WITHOUT = """
-import sys
-class Nobody:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "lightning", "torchmetrics", "onnx"):
-            raise ImportError(name)
-sys.meta_path.insert(0, Nobody())
-import crnn.cli
-crnn.cli.main(sys.argv[1:])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +49,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, 
     return int(end.value.code or 0), said.out, said.err
 
 
-def test_an_exported_reader_reads_as_its_bundle_without_torch(typewritten: Path) -> None:
+def test_an_exported_reader_reads_as_its_bundle_without_torch(without_torch: str, typewritten: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, "predict", str(typewritten), str(LINES), "--json", "--threads", "1"],
+        [sys.executable, "-c", without_torch, "predict", str(typewritten), str(LINES), "--json", "--threads", "1"],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(crnn.__file__).parents[1])},
@@ -146,8 +136,8 @@ def test_what_a_file_cannot_do_is_said(typewritten: Path, capsys: pytest.Capture
         predictor(typewritten, device="cuda")
 
 
-def test_python_loads_a_file_without_torch(typewritten: Path) -> None:
-    code = WITHOUT.split("import crnn.cli")[0] + "import crnn; print(crnn.load(sys.argv[1])(sys.argv[2]).value)"
+def test_python_loads_a_file_without_torch(without_torch: str, typewritten: Path) -> None:
+    code = without_torch.split("import crnn.cli")[0] + "import crnn; print(crnn.load(sys.argv[1])(sys.argv[2]).value)"
     line = sorted((LINES / "images").iterdir())[0]
     done = subprocess.run(
         [sys.executable, "-c", code, str(typewritten), str(line)],

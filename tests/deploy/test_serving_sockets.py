@@ -35,16 +35,6 @@ from crnn.deploy.serving.app import app_of
 from crnn.deploy.serving.service import Service
 
 RATE = 8000
-WITHOUT = """
-import sys
-class Nobody:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "lightning", "torchmetrics", "onnx"):
-            raise ImportError(name)
-sys.meta_path.insert(0, Nobody())
-import crnn.cli
-crnn.cli.main(sys.argv[1:])
-"""
 
 
 def speech(seconds: float = 2.0) -> np.ndarray:
@@ -168,10 +158,10 @@ def test_who_cannot_listen_says_why(tiny: Callable[..., Bundle]) -> None:
 
 
 @contextmanager
-def program(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def program(without_torch: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """``crnn serve`` without torch, and its address."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WITHOUT, "serve", *arguments],
+        [sys.executable, "-c", without_torch, "serve", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -197,7 +187,7 @@ def asked(address: str, body: bytes | None = None) -> tuple[int, Any]:
 
 
 def test_an_exported_network_is_served_without_torch_and_stops_well(
-    tiny: Callable[..., Bundle], made: Callable[..., Path], tmp_path: Path
+    tiny: Callable[..., Bundle], made: Callable[..., Path], without_torch: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxruntime")
     from crnn.deploy.export import export
@@ -206,7 +196,7 @@ def test_an_exported_network_is_served_without_torch_and_stops_well(
     export(tiny("crnn"), tmp_path / "tiny.onnx")
     line = min(made("transcribe").glob("*.png"))
     arguments = [str(tmp_path / "tiny.onnx"), "--port", "0", "--threads", "1", "--drain", "2", "--max-mb", "1"]
-    with program(*arguments) as (process, address):
+    with program(without_torch, *arguments) as (process, address):
         status, said = asked(f"{address}/transcribe?name=a.png", line.read_bytes())
         assert status == 200
         assert said["answers"][0]["text"] == OnnxPredictor(tmp_path / "tiny.onnx")(line).value
