@@ -72,6 +72,17 @@ def test_sounds_are_transcribed_from_files_and_folders(
     assert names == ["00.wav", "00.wav", "01.wav"]
 
 
+def test_groups_of_training_are_not_looked_for_in_what_is_to_be_answered(
+    tiny: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], made: Callable[..., Path]
+) -> None:
+    bundle = tiny("cascade", "classify", "sound")
+    bundle.card["parts"] = {"group": "speaker", "answer": "label"}
+    bundle.save(tmp_path / "sounds.safetensors")
+    sound = next(made("transcribe", "sound").glob("*.wav"))
+    assert predict(tmp_path / "sounds.safetensors", sound) in (0, None)
+    assert sound.name in capsys.readouterr().out
+
+
 def test_a_page_shows_what_spoke_for_each_answer(
     sentences: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

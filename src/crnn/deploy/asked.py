@@ -39,11 +39,12 @@ def asked_of(recipe: Recipe) -> Asked:
 
 
 def asked(predictor: Answering, *, group: str | None = None, answer: str | None = None, truths: bool = True) -> Asked:
-    """What ``predictor`` looks for in data that it is to be tested on, or without ``truths`` to answer: as in training,
-    unless given here."""
+    """What ``predictor`` looks for in data that it is to be tested on: as in training, unless given here. Without
+    ``truths`` it is to answer, which needs no groups."""
     parts = predictor.bundle.card.get("parts", {})
     tables = tables_of(predictor.kind)
-    data = DataSettings(group=group or parts.get("group"), answer=answer or parts.get("answer"))
+    group = group or (parts.get("group") if truths else None)
+    data = DataSettings(group=group, answer=answer or parts.get("answer"))
     task = {"name": predictor.task.name, **as_dict(predictor.task.settings)}
     recipe = Recipe(task=task, input=tables.get("input", {}), inputs=tables.get("inputs", {}), data=data)
     return replace(asked_of(recipe), truths=truths)

@@ -111,6 +111,6 @@ def grouped(samples: Iterable[Sample], pattern: str) -> Iterator[Sample]:
             raise SettingsError(
                 f"the group {pattern!r} is no column, and as a pattern finds nothing in {sample.id!r}",
                 expected=r"a column's name, or a pattern found in each id, such as 'speaker(\d+)'",
-                do="Correct --group.",
+                do="Correct --group; with --group '.+' each sample is a group of its own.",
             )
         yield replace(sample, group=found.group(1 if compiled.groups else 0))
