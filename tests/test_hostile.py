@@ -34,6 +34,7 @@ from crnn.data.inputs._film_files import header_of
 from crnn.data.inputs._pictures import opened
 from crnn.deploy import hub
 from crnn.deploy.onnx import read as read_onnx
+from crnn.deploy.predict import Predictor
 from crnn.errors import BundleError, CrnnError, DataError, SettingsError
 from crnn.tasks import TASKS
 from crnn.types import Sample
@@ -425,6 +426,7 @@ def test_settings_of_a_bundle_that_disagree_are_refused(tmp_path: Path) -> None:
         lambda v: v.pop("seen"),
         lambda v: v.update(seen={}),
         lambda v: v.update(format=True, seen={}),
+        lambda v: v.update(format=1),
         lambda v: v.update(sean=v["seen"]),
         lambda v: v["encoder"].update(channels=[4] * 100_000),
         lambda v: v["encoder"].update(hidden=-3),
@@ -437,6 +439,32 @@ def test_settings_of_a_bundle_that_disagree_are_refused(tmp_path: Path) -> None:
         save_file(state, tmp_path / "b.safetensors", metadata={"crnn": json.dumps(strange)})
         with pytest.raises(BundleError, match=r"b.safetensors: "):
             bundles.load(tmp_path / "b.safetensors")
+
+
+def test_a_network_of_a_file_that_does_not_run_is_named(
+    tiny: Callable[..., bundles.Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever settings and weights of a stranger make torch raise; our own keep their errors, and so does memory."""
+    line = np.full((64, 100), 255, np.uint8)
+    own = tiny("crnn")
+    own.save(tmp_path / "a.safetensors")
+
+    def fails(error: Exception) -> Callable[..., Any]:
+        def predict(self: Any, net: Any, batch: Any) -> Any:
+            raise error
+
+        return predict
+
+    invalid = RuntimeError("shape '[1, 10]' is invalid for input of size 9\nmore")
+    monkeypatch.setattr(TASKS["transcribe"], "predict", fails(invalid))
+    with pytest.raises(BundleError, match=r"a.safetensors: does not run \(RuntimeError: .* of size 9\)") as caught:
+        Predictor(tmp_path / "a.safetensors", precision="float32")(line)
+    assert caught.value.__cause__ is invalid
+    with pytest.raises(RuntimeError, match="invalid"):
+        Predictor(own, precision="float32")(line)
+    monkeypatch.setattr(TASKS["transcribe"], "predict", fails(RuntimeError("not enough memory")))
+    with pytest.raises(RuntimeError, match="memory"):
+        Predictor(tmp_path / "a.safetensors", precision="float32")(line)
 
 
 def test_what_a_sample_lacks_is_said_with_its_name(tmp_path: Path) -> None:

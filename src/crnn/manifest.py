@@ -45,7 +45,7 @@ def restored(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tup
     task = task_class.restore(fill(task_class.Settings, settings, "task"), {**values["learned"], **arrays})
     seen = values["seen"] if values["format"] > 1 else {}  # the first knew no such thing
     kind = restore_several(values["inputs"], seen) if "inputs" in values else restore(values["input"], seen)
-    if not seen and kind.learned() and values["format"] > 1:
+    if not seen and kind.learned():  # nor did the first know a kind that learns
         given = "they do not say what was seen of the inputs"
         raise SettingsError(given, expected="sizes and scales", do="Take the file from its source again.")
     return task, kind

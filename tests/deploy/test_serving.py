@@ -188,11 +188,13 @@ def test_a_mistake_of_ours_spoils_no_other_answer(
         return said(samples, views)
 
     monkeypatch.setattr(reader, "_said", broken)
+    monkeypatch.setattr(reader, "file", Path("/models/net.safetensors"))  # of which no client is told
     files = [("file", (name, lines[0].read_bytes())) for name in ("a.png", "bad.png", "b.png")]
     with served(reader) as (client, _):
         first, second, third = client.post("/transcribe", files=files).json()["answers"]
         assert first["text"] == third["text"] == reader(lines[0]).value
         assert "ZeroDivisionError" in second["error"]["given"] and "of the network" not in str(second)
+        assert "/models" not in str(second)
         assert "a mistake of the server" in told(client.post("/transcribe", files=files[1:2]), 500)
 
 

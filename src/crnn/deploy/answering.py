@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from crnn.data.stack import of_one_size
-from crnn.errors import CrnnError, DataError, SettingsError, named
+from crnn.errors import BundleError, CrnnError, DataError, SettingsError, named
 from crnn.types import Prediction, Region, Sample, in_source
 
 Source = Path | Region | np.ndarray | Any
@@ -55,6 +55,8 @@ class Answering:
     batch_size: int
     device = "cpu"
     precision: Any = "float32"
+    file: Path | None = None
+    """What the network was read from, if it was."""
 
     def _threads(self) -> AbstractContextManager[ThreadPoolExecutor]:
         """Threads that each run the network by themselves."""
@@ -133,10 +135,25 @@ class Answering:
         for rows in of_one_size([read[i][0][0] for i in readable]):
             good = [readable[row] for row in rows]
             views = [view for i in good for view in read[i][0]]
-            predictions = self._said([samples[i] for i in good], views)
+            predictions = self._run([samples[i] for i in good], views)
             for i, prediction in zip(good, predictions, strict=True):
                 answers[i] = in_source(prediction, read[i][1])
         return answers
+
+    def _run(self, samples: Sequence[Sample], views: Sequence[Any]) -> list[Prediction]:
+        """``_said``, where the kind of input took all that is there. Raises ``BundleError`` for what a file holds that
+        was accepted but does not fit together; a network of this process keeps the error that it raised."""
+        try:
+            return self._said(samples, views)
+        except (CrnnError, AssertionError, MemoryError):
+            raise
+        except Exception as error:  # of settings and weights of a stranger, torch and numpy raise nearly anything
+            if self.file is None or "memory" in str(error):
+                raise
+            given = f"does not run ({type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]})"
+            expected = "settings and weights that fit each other and the input"
+            do = "Take the file from its source again, or report this with the file and the input."
+            raise BundleError(given, expected=expected, do=do, file=self.file) from error
 
     def _cut(self, sample: Sample) -> Answer | None:
         """The answer for what is too long to be read whole, of a task that can join answers to its pieces."""

@@ -81,7 +81,8 @@ class OnnxPredictor(Answering):
     """
 
     def __init__(self, path: str | Path, *, batch_size: int = 16, threads: int = 0) -> None:
-        self.bundle = read(Path(path))
+        self.file = Path(path)
+        self.bundle = read(self.file)
         self.task, self.kind, self.net = self.bundle.task, self.bundle.kind, self.bundle.net
         self.batch_size, self.precision = batch_size, self.net.precision
         own = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from crnn.bundle import Bundle, fold, load
+from crnn.bundle import Bundle, find, fold, load
 from crnn.config import Precision
 from crnn.data.collate import gather
 from crnn.deploy.answering import Answer, Answering, Source
@@ -37,6 +37,7 @@ class Predictor(Answering):
         batch_size: int = 16,
         device: str = "cpu",
     ) -> None:
+        self.file = None if isinstance(bundle, Bundle) else find(bundle)
         self.bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
         self.task, self.kind = self.bundle.task, self.bundle.kind
         self.net = fold(self.bundle.net.eval()).to(device)

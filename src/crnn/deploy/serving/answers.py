@@ -21,7 +21,7 @@ from crnn.deploy.page import PageReader
 from crnn.deploy.serving.jobs import Given, Job, Options, Upload
 from crnn.deploy.serving.limits import Limits, Refused, too_large
 from crnn.deploy.serving.page_html import page_html
-from crnn.errors import CrnnError, SettingsError
+from crnn.errors import BundleError, CrnnError, SettingsError
 from crnn.types import Sample
 
 Answered = dict[str, Any] | CrnnError | Exception
@@ -91,8 +91,8 @@ class Answerer:
         try:
             return network._answer(samples)
         except Exception as error:
-            if len(samples) == 1:
-                return [error]
+            if len(samples) == 1:  # of a network that does not run the client knows nothing, nor can mend it
+                return [error.__cause__ or error if isinstance(error, BundleError) else error]
             return [one for sample in samples for one in self._said([sample], options)]
 
     def _with(self, options: Options) -> Answering:
