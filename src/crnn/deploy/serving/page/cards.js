@@ -1,6 +1,6 @@
 // Answers as cards, each with the name of what was asked about.
 
-import { show } from "./fragment.js";
+import { says, show } from "./fragment.js";
 import { inWords, sentence } from "./words.js";
 
 const LONG = 200; // letters from which a text is not put in large letters, nor read out
@@ -56,6 +56,10 @@ export function answered(card, { html, ...plain }) {
   part(card, "sure").textContent = sure;
   part(card, "shown").classList.toggle("pages", Array.isArray(plain.lines)); // which have their text beside them
   if (html) show(part(card, "shown"), html);
+  // a text stands in the fragment as well, with its doubtful letters marked: once is enough
+  const there = Boolean(html && plain.text && !plain.lines && says(part(card, "shown"), plain.text));
+  part(card, "shown").classList.toggle("text", there);
+  part(card, "said").hidden = part(card, "sure").hidden = there;
   const json = part(card, "json");
   json.addEventListener("toggle", () => {
     json.querySelector("pre").textContent ||= JSON.stringify(plain, null, 2); // long ones only where somebody looks

@@ -30,6 +30,9 @@ const SHEET = `
     :host(.pages) .answer { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 1.25rem; }
     :host(.pages) .answer > p { margin: 0; font-size: .85rem; line-height: 1.5; overflow-wrap: anywhere; }
   }
+  :host(.text) dl { grid-template-columns: minmax(0, 1fr) !important; }
+  :host(.text) dt { display: none; }
+  :host(.text) dd[dir] { font-size: 1.25rem; line-height: 1.5; }
   table { border-collapse: collapse; }
   th, td { text-align: left; padding: .3rem 1rem .3rem 0; border-top: 1px solid var(--line); vertical-align: baseline; }
 `;
@@ -45,6 +48,9 @@ export function show(place, html) {
   const read = new DOMParser().parseFromString(html.replace(TAG, aside), "text/html");
   root.replaceChildren(...copies(read.body));
 }
+
+/** Whether what is shown in `place` has `text` in it, as one piece. */
+export const says = (place, text) => place.shadowRoot.textContent.includes(text);
 
 function* copies(parent) {
   for (const node of parent.childNodes) {

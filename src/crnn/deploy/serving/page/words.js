@@ -1,7 +1,7 @@
 // Answers in words. What an answer holds says how it is put; a task that nobody thought of here is put as its numbers.
 
 const DOES = {
-  transcribe: "Reads or hears a text",
+  transcribe: "Reads lines of text",
   classify: "Says which label fits",
   regress: "Estimates numbers",
   tag: "Finds what happens when",
@@ -17,8 +17,11 @@ const DOES = {
 const SHOWN = 6; // things that are named one by one
 
 /** What the network does, in a line. */
-export const does = (about) =>
-  `${DOES[about.task] ?? about.task} · ${about.model}, ${size(about.parameters)} parameters`;
+export const does = (about) => {
+  const hears = about.task === "transcribe" && about.inputs[0].kind === "sound";
+  const what = hears ? "Writes down what is said" : (DOES[about.task] ?? about.task);
+  return `${what} · ${about.model}, ${size(about.parameters)} parameters`;
+};
 
 /** Which files it reads, and how large they may be, in a line. */
 export function reads(about) {
