@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crnn.data.formats import open_data
+from crnn.data.formats import Asked, open_data
 from crnn.errors import DataError, MissingExtra
 
 
@@ -66,6 +66,27 @@ def test_quotes_of_csv(file):
     left_out = []
     assert [s.y for s in open_data(path, left_out=left_out)] == ['one, "two"', "last"]
     assert [error.given.split(" (")[0] for error in left_out] == ["line 3 is no row", "line 4 is no row"]
+
+
+def test_a_cell_in_quotes_may_have_several_lines(file):
+    text = 'text;label\n"Good,\n\nreally ""good"".\r\n";pos\n"never closed;neg\nbad;neg\n"also\nbad";neg\n'
+    left_out: list = []
+    samples = open_data(file("t.csv", text), left_out=left_out, asked=Asked(answer="label"))
+    found = [(s.id, s.x, s.y) for s in samples]
+    assert found == [
+        ("t.csv:2", 'Good, really "good".', "pos"),
+        ("t.csv:7", "bad", "neg"),
+        ("t.csv:8", "also bad", "neg"),
+    ]
+    assert [str(error).split(": ")[1][:31] for error in left_out] == ["line 6 is no row (unexpected en"]
+    rows = 'image,text\na.png,"one\ntwo"\nb.png,three\n'
+    (sentence,) = refused(file("lines.csv", rows))
+    assert sentence.startswith("line 2 holds 2 lines of text; expected one line, as on the picture")
+
+
+def test_sentences_of_several_lines_in_json(file):
+    path = file("t.jsonl", json.dumps({"text": "Good.\n\nReally.", "label": "pos"}))
+    assert [s.x for s in open_data(path, asked=Asked(answer="label"))] == ["Good. Really."]
 
 
 def test_quotes_of_tsv_are_letters_unless_doubled_or_everywhere(file):

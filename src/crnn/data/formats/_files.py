@@ -140,6 +140,11 @@ def line_text(text: str, path: Path, where: str = "") -> str:
     return text
 
 
+def passage(text: str, path: Path, where: str = "") -> str:
+    """``text`` in one line, in however many it was written. Raises ``DataError`` if it is empty."""
+    return line_text(re.sub(r"\s*[\r\n]\s*", " ", text.strip()), path, where)
+
+
 def count_kinds(files: Iterable[Path]) -> str:
     """What a folder holds, in words.
 

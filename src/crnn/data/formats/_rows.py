@@ -1,12 +1,14 @@
 """Rows of a table file (.jsonl .csv .tsv .parquet) as mappings, each with its number, whatever wrote it.
 
-A row is a line: a broken one spoils only itself. Numbers are those that an editor shows (parquet: 1 is the first row).
+A row is a line, or lines where a cell in quotes goes on over several: a broken one spoils only itself. Numbers are
+those that an editor shows (parquet: 1 is the first row).
 """
 
 from __future__ import annotations
 
 import csv
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -19,6 +21,7 @@ from crnn.errors import CrnnError, DataError, MissingExtra
 SUFFIXES = frozenset({".jsonl", ".ndjson", ".csv", ".tsv", ".parquet"})
 WITHOUT_HEADER = ["image", "text"]
 _LOOK = 100  # rows of JSON lines that are asked for their keys
+_TALLEST = 1000  # lines of a row; a quote that stays open longer was never meant as one
 
 
 def columns(path: Path) -> list[str]:
@@ -83,13 +86,17 @@ def _cell_rows(path: Path, left_out: list[CrnnError]) -> Iterator[tuple[int, dic
     lines = _lines(path)
     if has_header:
         next(lines, None)
-    for number, line in lines:
+    waiting: deque[tuple[int, str]] = deque()
+    while (found := waiting.popleft() if waiting else next(lines, None)) is not None:
+        number, line = found
         try:
             cells = _cells(line, delimiter, quoted)
         except csv.Error as error:
-            expected = "a row on one line, its quotes closed, quotes inside of a text doubled"
-            left_out.append(_broken(path, number, f"is no row ({error})", expected))
-            continue
+            cells = _tall_row(line, waiting, lines, delimiter, len(names))
+            if not cells:
+                expected = "a row with its quotes closed, quotes inside of a text doubled"
+                left_out.append(_broken(path, number, f"is no row ({error})", expected))
+                continue
         if not any(cell.strip() for cell in cells):
             continue
         if any(cell.strip() for cell in cells[len(names) :]):
@@ -97,6 +104,29 @@ def _cell_rows(path: Path, left_out: list[CrnnError]) -> Iterator[tuple[int, dic
             left_out.append(_broken(path, number, given, expected))
             continue
         yield number, dict(zip(names, cells, strict=False))
+
+
+def _tall_row(
+    line: str, waiting: deque[tuple[int, str]], lines: Iterator[tuple[int, str]], delimiter: str, count: int
+) -> list[str]:
+    """The ``count`` cells of a row whose quotes are closed some lines behind ``line``, which are taken from ``waiting``
+    and then ``lines``. None where no row comes of it: then what was looked at is ``waiting``."""
+    parts, open_quote = [line], line.count('"') % 2 == 1
+    while open_quote and len(parts) < _TALLEST:
+        if len(parts) > len(waiting):
+            following = next(lines, None)
+            if following is None:
+                return []
+            waiting.append(following)
+        parts.append(waiting[len(parts) - 1][1])
+        open_quote ^= parts[-1].count('"') % 2 == 1
+    with suppress(csv.Error):
+        cells = next(csv.reader(["\n".join(parts)], delimiter=delimiter, strict=True))
+        if len(cells) == count:
+            for _ in parts[1:]:
+                waiting.popleft()
+            return cells
+    return []
 
 
 def _head(path: Path) -> tuple[list[str], str, bool, bool]:

@@ -27,8 +27,8 @@ from crnn.data.formats._files import (
     Split,
     decode,
     inside,
-    line_text,
     name_in,
+    passage,
     read_bytes,
     root_of,
     split_of,
@@ -151,7 +151,7 @@ def _source(row: Mapping[str, Any], roles: Mapping[str, str], table: Path, root:
         x = {role: source_of(row.get(name), table, where) for role, name in several.items()}
         return x, " + ".join(name_in(root, path) for path in x.values())
     if "sentence" in roles:
-        text = line_text(word_of(row.get(roles["sentence"]), where + "has a text that", table), table, where)
+        text = passage(word_of(row.get(roles["sentence"]), where + "has a text that", table), table, where)
         return text, text if len(text) < 80 else f"{table.name}:{where.split()[1]}"
     path = source_of(row.get(roles["source"]), table, where)
     return path, name_in(root, path)

@@ -12,7 +12,7 @@ from typing import Any
 
 from crnn.data.formats._asked import Answer, Asked
 from crnn.data.formats._columns import number_of, roles_of, shared_of, source_of, word_of
-from crnn.data.formats._files import line_text, name_in, root_of
+from crnn.data.formats._files import line_text, name_in, passage, root_of
 from crnn.data.formats._rows import SUFFIXES, columns, rows
 from crnn.data.formats._tables import Fits, choose, has_column, holds, part_of
 from crnn.data.label_maps import Painted, find_legend
@@ -90,7 +90,7 @@ def _source(row: Mapping[str, Any], roles: Mapping[str, str], table: Path, where
     if several:
         return {role: _cell(row.get(name), table, where) for role, name in several.items()}
     if "sentence" in roles:
-        return line_text(word_of(row.get(roles["sentence"]), where + "has a text that", table), table, where)
+        return passage(word_of(row.get(roles["sentence"]), where + "has a text that", table), table, where)
     return source_of(row.get(roles.get("image") or roles["source"]), table, where)
 
 
@@ -98,7 +98,7 @@ def _cell(value: Any, table: Path, where: str) -> Any:
     """A file if the cell names one, else its text."""
     if isinstance(value, str) and len(Path(value).suffix) > 1 and " " not in Path(value).suffix:
         return source_of(value, table, where)
-    return line_text(word_of(value, where + "has an input that", table), table, where)
+    return passage(word_of(value, where + "has an input that", table), table, where)
 
 
 def _answer(row: Mapping[str, Any], roles: Mapping[str, str], answer: Answer, table: Path, where: str) -> Any:
