@@ -30,6 +30,7 @@ from typing import Any
 import torch
 from fuzz_inputs import spoiled
 from fuzz_server import server_cases
+from fuzz_shards import shard_cases
 from fuzz_targets import Case, cases, shrink
 from reliability import note
 
@@ -42,7 +43,7 @@ MEMORY = 3 << 30
 def all_cases() -> list[Case]:
     """All that is fuzzed, always in the same order."""
     with TemporaryDirectory() as folder:
-        return [*cases(), *server_cases(Path(folder), shrink)]
+        return [*cases(), *server_cases(Path(folder), shrink), *shard_cases(Path(folder))]
 
 
 def why_wrong(case: Case, folder: Path) -> str:

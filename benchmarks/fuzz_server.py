@@ -1,4 +1,4 @@
-"""Requests to the server, made wrong: its routes are called in this process, as ASGI."""
+"""Requests to the server and what its socket hears, made wrong: it is called in this process, as ASGI."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import fuzz_inputs
+import numpy as np
+import soundfile
 from fuzz_targets import DRAWN, Case, asking
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from crnn.bundle import default_model
 from crnn.deploy.asked import task_of
@@ -28,6 +32,15 @@ from crnn.types import Sample
 EDGE = "----edge"
 ANSWERED = (200, 307, 400, 401, 403, 404, 405, 408, 413, 415, 422, 503)
 """What a server may say."""
+CLOSED = (1000, 1008)
+"""Codes with which it may close a socket."""
+PARTS = (
+    *(b'Content-Disposition: form-data; name="file"', b'Content-Disposition: form-data; filename="a.png"', b""),
+    *(b"Content-Disposition: attachment", b"Content-Disposition: form-data; name=file; filename*=utf-8''%E2%82%ac.png"),
+    *(b"Content-Transfer-Encoding: base64", b"Content-Type: multipart/mixed; boundary=b", b"Content-Length: -1"),
+    *(b"Content-Type: text/plain; charset=none", b'Content-Disposition: form-data; name="text"', b"a" * 9000, b":"),
+)
+"""Lines of a part's head."""
 
 
 def server_cases(folder: Path, shrink: Any) -> Iterator[Case]:
@@ -45,6 +58,21 @@ def server_cases(folder: Path, shrink: Any) -> Iterator[Case]:
         for name, head, body in _requests(task, line.read_bytes(), text=kind == "sentence"):
             request = json.dumps(head).encode() + b"\n" + body
             yield Case(f"server: {task} {name}", {**beside, "a.request": request}, "a.request", _asks)
+    yield _listens(folder, shrink)
+
+
+def _listens(folder: Path, shrink: Any) -> Case:
+    """A sound that is told piece by piece."""
+    sound = DRAWN["sound"](folder / "heard", [0, 1, 2])
+    name = "deepspeech2"
+    encoder = {"name": name, **shrink(MODELS[name]), "bidirectional": False, "lookahead": 3}
+    made = begin(replace(asking("transcribe", "sound"), encoder=encoder), [Sample("a", sound, "abd")])
+    made.save(folder / "net.safetensors")
+    x, rate = soundfile.read(sound, dtype="int16")
+    said = [{"bytes": piece.astype("<i2").tobytes().hex()} for piece in np.array_split(x, 3)]
+    values = {"query": {"rate": str(rate)}, "headers": {}, "said": [*said, {"text": "end"}]}
+    files = {"net.safetensors": (folder / "net.safetensors").read_bytes(), "a.listen": json.dumps(values).encode()}
+    return Case("server: socket", files, "a.listen", _tells)
 
 
 def _requests(task: str, picture: bytes, *, text: bool) -> Iterator[tuple[str, Mapping[str, Any], bytes]]:
@@ -54,6 +82,7 @@ def _requests(task: str, picture: bytes, *, text: bool) -> Iterator[tuple[str, M
     said = f'--{EDGE}\r\nContent-Disposition: form-data; name="file"; filename="a.{ending}"\r\n\r\n'.encode()
     form = {"content-type": f"multipart/form-data; boundary={EDGE}"}
     yield "form", _head("POST", path, form, html="true"), said + body + f"\r\n--{EDGE}--\r\n".encode()
+    yield "forms", _head("POST", path, form), (said + body + b"\r\n") * 3 + f"--{EDGE}--\r\n".encode()
     yield "body", _head("POST", path, {}, name=f"a.{ending}", top="2"), body
     yield "text", _head("POST", path, {"content-type": "application/json"}), b'{"texts": ["a calm sea", "waves"]}'
     yield (
@@ -73,10 +102,50 @@ def request_spoiled(data: bytes, rng: random.Random) -> bytes:
     if rng.random() < 0.4:
         return json.dumps(fuzz_inputs.tree(json.loads(head), rng)).encode() + b"\n" + body
     suffix = ".json" if body.startswith(b"{") else ".png" if body.startswith(b"\x89PNG") else ""
+    if body.startswith(b"--" + EDGE.encode()) and rng.random() < 0.7:
+        return head + b"\n" + form_spoiled(body, rng)
     return head + b"\n" + fuzz_inputs.spoiled(body, suffix, rng)
 
 
+def form_spoiled(body: bytes, rng: random.Random) -> bytes:
+    """A form of which a part's head, a part, or what stands between parts is wrong."""
+    edge = b"--" + EDGE.encode()
+    before, *parts = body.split(edge)
+    i = rng.randrange(len(parts))
+    head, mark, rest = parts[i].partition(b"\r\n\r\n")
+    way = rng.randrange(6)
+    if way == 0:
+        head = b"\r\n" + fuzz_inputs.text(head.strip() or b"a: b", rng)
+    elif way == 1:
+        head += b"\r\n" + b"\r\n".join(rng.choices(PARTS, k=rng.choice((1, 2, 50))))
+    elif way == 2:
+        head = b"\r\n" + rng.choice(PARTS)
+    elif way == 3:
+        mark = rng.choice((b"\n\n", b"\r\n", b"", b"\r\n\r\n\r\n"))
+    elif way == 4:
+        rest = fuzz_inputs.bent(rest, rng)
+    parts[i] = head + mark + rest
+    if way == 5:
+        parts[i : i + 1] = [parts[i]] * rng.choice((0, 2, 40))
+    if rng.random() < 0.2:
+        edge = rng.choice((edge[2:], edge + b"-", b"--", edge.upper(), edge + b" "))
+    return before + b"".join(rng.choice((edge,) * 9 + (EDGE.encode(),)) + part for part in parts)
+
+
+def heard_spoiled(data: bytes, rng: random.Random) -> bytes:
+    """What a socket hears: a value of its tree, or the samples of a piece."""
+    values = json.loads(data)
+    if rng.random() < 0.4:
+        said = values["said"]
+        piece = rng.choice([one for one in said if "bytes" in one])
+        piece["bytes"] = fuzz_inputs.bent(bytes.fromhex(piece["bytes"]), rng).hex()
+        rng.shuffle(said) if rng.random() < 0.2 else None
+        return json.dumps(values).encode()
+    return json.dumps(fuzz_inputs.tree(values, rng)).encode()
+
+
 fuzz_inputs.BY_SUFFIX[".request"] = request_spoiled
+fuzz_inputs.BY_SUFFIX[".listen"] = heard_spoiled
 
 
 @cache
@@ -108,8 +177,42 @@ def _asks(path: Path) -> list[CrnnError]:
     answer = _client(path.parent).send(request)
     assert answer.status_code in ANSWERED, f"{answer.status_code}: {answer.text[:300]}"
     if answer.status_code >= 400 and "json" in answer.headers.get("content-type", ""):
-        error = answer.json()["error"]
-        given, expected, do = (str(error[k]) for k in ("given", "expected", "do"))
-        assert given and expected and do, answer.text
-        assert "/tmp" not in answer.text, f"a place of the server is told: {answer.text[:300]}"
+        _check(answer.json(), answer.text)
     return []
+
+
+def _check(values: Any, text: str) -> None:
+    """An error says what was given, expected and is to be done, and nothing of the server's places."""
+    given, expected, do = (str(values["error"][k]) for k in ("given", "expected", "do"))
+    assert given and expected and do, text
+    assert "/tmp" not in text, f"a place of the server is told: {text[:300]}"
+
+
+def _tells(path: Path) -> list[CrnnError]:
+    """Tell a socket each piece, and hear what it says of it, until it closes."""
+    try:
+        values = json.loads(path.read_bytes())
+        query, headers, said = (values[k] for k in ("query", "headers", "said"))
+        address = "/listen?" + urlencode(query if isinstance(query, dict) else {})
+        pieces = [_piece(one) for one in said if isinstance(one, dict)]
+        own = {str(k): str(v).encode().decode("latin-1") for k, v in headers.items()}
+        socket = _client(path.parent).websocket_connect(address, headers=own)
+    except Exception:  # no client could send it
+        return []
+    try:
+        with socket as heard:
+            for piece in pieces:
+                heard.send_text(piece) if isinstance(piece, str) else heard.send_bytes(piece)
+                answer = heard.receive_json()
+                assert set(answer) in ({"text"}, {"answer"}, {"error"}), answer
+                if "error" in answer:
+                    _check(answer, json.dumps(answer))
+                if "text" not in answer:
+                    heard.receive_json()  # which is the end
+    except WebSocketDisconnect as closed:
+        assert closed.code in CLOSED, f"closed with {closed.code}: {closed.reason}"
+    return []
+
+
+def _piece(one: dict[str, Any]) -> str | bytes:
+    return bytes.fromhex(one["bytes"]) if "bytes" in one else str(one["text"])

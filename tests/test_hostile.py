@@ -10,6 +10,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from crnn.data.formats._files import walk
 from crnn.data.inputs import INPUTS
 from crnn.data.inputs._film_files import header_of
 from crnn.data.inputs._pictures import opened
+from crnn.data.shards import write_shards
 from crnn.deploy import hub
 from crnn.deploy.onnx import read as read_onnx
 from crnn.deploy.predict import Predictor
@@ -327,6 +329,56 @@ def test_pipes_in_a_folder_are_passed_over(tmp_path: Path) -> None:
     Image.new("L", (8, 8)).save(tmp_path / "d.png")
     assert walk(tmp_path) == [tmp_path / "d.png"]
     assert [sample.id for sample in open_data(tmp_path)] == ["d.png"]
+
+
+def header(data: bytes, kind: bytes, size: int) -> bytes:
+    """The tar ``data``, of which the first header says another kind and size, in binary as GNU writes large ones."""
+    head = bytearray(data[:512])
+    head[124:136] = (b"\xff" if size < 0 else b"\x80") + size.to_bytes(11, "big", signed=True)
+    head[156:157] = kind
+    head[148:156] = b" " * 8
+    head[148:156] = f"{sum(head):06o}\0 ".encode()
+    return bytes(head) + data[512:]
+
+
+def test_tars_whose_headers_lie_are_refused(tmp_path: Path) -> None:
+    """Sizes below nothing lead back into the tar for ever, those of names would be memory, as would names of names."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for name, body in (("0.png", blank("PNG", (8, 8))), ("0.cls", b"a")):
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            tar.addfile(info, io.BytesIO(body))
+    data, shard = file.getvalue(), tmp_path / "a.tar"
+    shard.write_bytes(data)
+    assert [sample.y for sample in open_data(shard, asked=LABELS)] == ["a"]
+    lies = [header(data, *lie) for lie in ((b"0", -1024), (b"0", 1 << 40), (b"3", -1024), (b"L", 1 << 40), (b"L", -512))]
+    for lie in (*lies, header(data, b"L", 0)[:512] * 3000 + data):
+        shard.write_bytes(lie)
+        with pytest.raises(DataError, match=r"a.tar: "):
+            open_data(shard, asked=LABELS)
+
+
+def test_indexes_of_shards_that_lack_something_are_refused(tmp_path: Path) -> None:
+    samples = [Sample("a", np.zeros((8, 8), np.uint8), "x", "g", "train")]
+    write_shards(samples, tmp_path / "out", answer="label", megabytes=1, progress=lambda: None)
+    (index,) = tmp_path.glob("out/*-*.index")
+    row = json.loads(index.read_text())
+    for key in ("id", "group", "split", "answer", "inputs"):
+        index.write_text(json.dumps({k: v for k, v in row.items() if k != key}) + "\n")
+        with pytest.raises(DataError, match=rf"{index.name}: cannot be read at line 1 \('{key}'\)"):
+            open_data(tmp_path / "out", asked=LABELS)
+    for wrong in ({"group": ["g"]}, {"split": 3}, {"id": {}}):
+        index.write_text(json.dumps({**row, **wrong}) + "\n")
+        with pytest.raises(DataError, match="is no text"):
+            open_data(tmp_path / "out", asked=LABELS)
+    for text in ("[" * 100_000, "{}"):
+        index.write_text(text)
+        with pytest.raises(DataError, match=index.name):
+            open_data(tmp_path / "out", asked=LABELS)
+    index.write_text(json.dumps(row) + "\n")
+    (tmp_path / "out" / "shards.index").write_text("[" * 100_000)
+    assert [sample.id for sample in open_data(tmp_path / "out", asked=LABELS)] == ["a"]
 
 
 TELLERS: dict[str, Callable[[str], str]] = {

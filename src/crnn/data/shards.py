@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -91,13 +92,16 @@ def read_index(shard: Path) -> Iterator[dict[str, Any]]:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):  # noqa: B007
                 row = json.loads(line)
+                words = (row["id"], row["group"] or "", row["split"] or "", str(row["answer"]))
+                if not all(isinstance(word, str) for word in words):
+                    raise ValueError("its id, group or split is no text")
                 for name, start, length, *facts in row["inputs"].values():
                     if not all(type(n) is int and n >= 0 for n in (start, length, *facts)) or start + length > size:
                         raise ValueError(f"{name} lies outside of the shard")
                     if re.fullmatch(r"[\w.-]+", name) is None:
                         raise ValueError(f"{name!r} is no plain name")
                 yield row
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         given = f"cannot be read at line {number} ({error})"
         raise DataError(given, expected=f"the index of {shard.name}", do="Pack the data again.", file=path) from error
 
@@ -110,11 +114,14 @@ def scan(shard: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]]]:
     files: dict[str, tuple[int, int]] = {}
     last = ""
     try:
-        with tarfile.open(shard, "r:") as tar:
+        end = shard.stat().st_size
+        with _Whole(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
+                if member.size < 0 or (member.isreg() and member.offset_data + member.size > end):
+                    raise ValueError(f"a file in it says that it has {member.size:,} bytes")
                 folder, _, name = member.name.rpartition("/")
                 stem, _, ending = name.partition(".")
-                if not member.isreg() or not stem or not ending:
+                if not member.isreg() or member.issparse() or not stem or not ending:
                     continue
                 key = f"{folder}/{stem}" if folder else stem
                 if key != last and files:
@@ -122,7 +129,7 @@ def scan(shard: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]]]:
                     files = {}
                 last = key
                 files[ending.lower()] = member.offset_data, member.size
-    except (tarfile.TarError, OSError) as error:
+    except (tarfile.TarError, OSError, ValueError, RecursionError) as error:
         given, expected = f"cannot be read as a tar ({error})", "a tar that is not compressed"
         raise DataError(given, expected=expected, do="Unpack .tar.gz to .tar, or pack again.", file=shard) from error
     if files:
@@ -232,6 +239,15 @@ def _source(source: Any, sample: str) -> tuple[str, bytes, list[int]]:
         return "npy", buffer.getvalue(), []
     given = f"is {'not there' if isinstance(source, Path) else f'a {type(source).__name__}'}"
     raise DataError(given, expected="a file, a text or an array", do="Train on the folder itself.", file=sample)
+
+
+class _Whole(io.FileIO):
+    """A file of which no more is read than there is: what a header claims is no reason to take memory for it."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            raise ValueError(f"a header in it asks for {size} bytes")
+        return super().read(min(size, os.fstat(self.fileno()).st_size))
 
 
 class _Shard:

@@ -87,7 +87,7 @@ def _kind_of(index: Path) -> str | None:
     try:
         values = json.loads(index.read_text(encoding="utf-8"))
         return str(values["answer"]) if MARK in values else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -121,7 +121,7 @@ def _answer(files: dict[str, Packed], asked: Asked, shard: Path, key: str) -> An
             values = json.loads(text)
             name = next((name for name in NAMED if isinstance(values, dict) and name in values), None)
             return answer_of(values if name is None else values[name], asked.answer, shard)
-    except (UnicodeDecodeError, ValueError) as error:
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
         given = f"the answer of {key!r} cannot be read ({error})"
         raise DataError(given, expected="UTF-8", do="Pack the data again.", file=shard) from error
     if asked.answer == "sentences":
