@@ -213,6 +213,29 @@ def test_bands_are_moved_to_hold_as_often_as_they_say() -> None:
     assert task.settle(pairs[:10]).correction is None
 
 
+def test_what_came_true_lately_moves_the_bands_and_nothing_that_was_not_known_does(tides: Path) -> None:
+    bundle, samples = made(tides, recent=60, shares=[0.3, 0.1, 0.6], calendar=False)
+    task = bundle.task
+    late = [s for s in samples if s.split == "test"]
+    before = task.earlier(late[-1])
+    assert len(before) == 60 and max(s.x.until for s in before) == late[-1].x.stop, "the newest has just come true"
+    assert all(np.array_equal(s.y, next(o.y for o in samples if o.x == s.x)) for s in before if s.x.start > 250)
+    assert not task.earlier(Sample("array", np.zeros((24, 2)))), "an array has no past"
+    steady, moved = (Predictor(bundle, batch_size=size) for size in (16, 3))
+    task.settings = replace(task.settings, recent=0)
+    alone = evaluate(steady, late).report.metrics["coverage"]
+    task.settings = replace(task.settings, recent=60)
+    following = evaluate(moved, late)
+    assert alone < 0.5, "fresh weights know nothing of how far they stray"
+    assert following.report.metrics["coverage"] == pytest.approx(0.8, abs=0.06)
+    again = list(Predictor(bundle, batch_size=16).stream(late[::-1]))[::-1]
+    for one, other in zip(following.predictions, again, strict=True):
+        np.testing.assert_allclose(one.value.bands, other.value.bands, rtol=1e-3)
+    last = moved(str(tides))  # a table: its own past moves the bands of what nobody knows yet
+    np.testing.assert_allclose(last.value.bands, moved(task.opened(tides)).value.bands)
+    assert not np.allclose(last.value.bands, steady._each([task.opened(tides)])[0].value.bands)
+
+
 def test_bands_never_cross_and_the_correction_is_kept(tides: Path, tmp_path: Path) -> None:
     bundle, samples = made(tides)
     bundle.task.correction = np.float32(np.random.default_rng(0).normal(0, 1, (6, 2, 3)))

@@ -35,7 +35,7 @@ class Timeline:
         return self.names[: len(self.names) - self.calendar]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Span:
     """A source: the steps ``start .. stop - 1`` of a timeline are seen, and up to ``until`` it is to be foretold."""
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from crnn.data.stack import of_one_size
+from crnn.deploy.following import Following
 from crnn.errors import BundleError, CrnnError, DataError, SettingsError, named
 from crnn.types import Prediction, Region, Sample, in_source
 
@@ -55,6 +56,7 @@ class Answering:
     batch_size: int
     device = "cpu"
     precision: Any = "float32"
+    following: Following | None = None
     file: Path | None = None
     """What the network was read from, if it was."""
 
@@ -126,6 +128,13 @@ class Answering:
 
     def _answer(self, samples: Sequence[Sample]) -> list[Answer]:
         """The answers of one batch."""
+        if not self.task.follows:
+            return self._each(samples)
+        self.following = self.following or Following(self.task, self._each, self.batch_size)
+        return self.following(samples)
+
+    def _each(self, samples: Sequence[Sample]) -> list[Answer]:
+        """The answers of one batch, each by itself."""
         read: list[Any] = [self._read(sample) for sample in samples]
         for i, sample in enumerate(samples):
             if isinstance(read[i], CrnnError) and (answer := self._cut(sample)) is not None:
@@ -165,9 +174,7 @@ class Answering:
                 return None
             found: list[tuple[float, Prediction]] = []
             while some := list(islice(pieces, self.batch_size)):
-                for (begin, _), answer in zip(
-                    some, Answering._answer(self, [Sample(sample.id, x) for _, x in some]), strict=True
-                ):
+                for (begin, _), answer in zip(some, self._each([Sample(sample.id, x) for _, x in some]), strict=True):
                     if isinstance(answer, CrnnError):
                         raise DataError(answer.given, expected=answer.expected, do=answer.do, file=sample.x)
                     found.append((begin, answer))

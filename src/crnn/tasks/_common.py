@@ -48,6 +48,19 @@ class Common:
         """The sample that is to be answered of ``file``, where a format must make it; ``None`` where it is the file."""
         return None
 
+    @property
+    def follows(self) -> bool:
+        """Whether answers that have come true lately move the next; only then ``earlier`` and ``moved`` are asked."""
+        return False
+
+    def earlier(self, sample: Sample) -> list[Sample]:
+        """Samples whose truth was known when ``sample`` is answered, with it."""
+        raise NotImplementedError
+
+    def moved(self, answer: Prediction, known: Sequence[tuple[Any, Prediction]]) -> Prediction:
+        """``answer`` by what came true of those that are ``known``."""
+        raise NotImplementedError
+
     def settle(self, pairs: Sequence[tuple[Any, Prediction]]) -> Self:
         """The task as it goes into the bundle, with what the validation part says of it: nothing."""
         return self

@@ -17,16 +17,16 @@ from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
 from crnn.late import F, Tensor, nn, torch
 from crnn.tasks import _forecast_naive as naive
-from crnn.tasks._forecast_report import Pair, Reported, tables
+from crnn.tasks._forecast_bands import Banded
+from crnn.tasks._forecast_report import Reported
 from crnn.tasks._forecast_steps import Pool, Relative, Steps
 from crnn.tasks._forecast_values import Course, Future, flat
 from crnn.types import Batch, Prediction, Sample
 
 LOSSES = {"absolute": "l1_loss", "square": "mse_loss", "smooth": "smooth_l1_loss"}
-ENOUGH = 50  # windows of the validation part from which on bands are corrected, by each step from ten times as many
 
 
-class Forecast(Reported):
+class Forecast(Banded, Reported):
     """The next steps of a series. It knows its columns and step, how large they are, and what needs no network."""
 
     name = "forecast"
@@ -66,6 +66,9 @@ class Forecast(Reported):
         step."""
         quantiles: tuple[Share, ...] = (0.1, 0.5, 0.9)
         """Bands: how often the truth is to lie below each; none for the forecast alone."""
+        recent: Whole = 0
+        """Latest windows, `every` steps apart, whose future is past when a forecast is made: what came true of them
+        moves its bands once more. 0 leaves them as the validation part made them; 50 are the least."""
         relative: Relative = "last"
         """What the network answers by difference to: the last value or the mean of what it sees, or nothing."""
         highway: Whole = 24
@@ -192,22 +195,6 @@ class Forecast(Reported):
         asked = Asked(answer=self.answer, truths=False, **self.asks(self.settings))
         return open_data(file, "timeline", asked=asked)[0]
 
-    def settle(self, pairs: Sequence[Pair]) -> Forecast:
-        """The task with its bands moved so that each holds as often in the validation part as it says."""
-        quantiles = self.settings.quantiles
-        if len(pairs) < ENOUGH or not quantiles:
-            return self
-        truths, _, bands = tables(pairs)
-        assert bands is not None
-        off = (truths[..., None] - bands) / self.deviation[:, None]
-        if len(pairs) < 10 * ENOUGH:
-            off = np.broadcast_to(off.reshape(-1, 1, *off.shape[2:]), (off.shape[0] * off.shape[1], 1, *off.shape[2:]))
-        moves = [np.quantile(off[..., i], share, axis=0) for i, share in enumerate(quantiles)]
-        task = copy.copy(self)
-        shape = (self.settings.horizon, len(self.targets), len(quantiles))
-        task.correction = np.broadcast_to(np.stack(moves, axis=-1), shape).astype(np.float32)
-        return task
-
     # encode, head, loss, predict
 
     def problem(self, sample: Sample, steps: int | None = None) -> DataError | None:
@@ -282,12 +269,12 @@ class Forecast(Reported):
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
         """A ``Future`` for each sample, in the units of the data; its score is 1, for the bands say how sure it is."""
         answers = self._steps.answers(net, batch.inputs)
-        bands = np.sort(answers[..., 1:], axis=-1)
+        band = np.sort(answers[..., 1:], axis=-1)
         if self.correction is not None:
-            bands = np.sort(bands + self.correction, axis=-1)
+            band = np.sort(band + self.correction, axis=-1)
         point = answers[..., 0] * self.deviation + self.mean
-        bands = bands * self.deviation[:, None] + self.mean[:, None]
-        futures = map(Future, point.astype(np.float32), bands.astype(np.float32))
+        band = band * self.deviation[:, None] + self.mean[:, None]
+        futures = map(Future, point.astype(np.float32), band.astype(np.float32))
         return [Prediction(id, future, 1.0) for id, future in zip(batch.ids, futures, strict=True)]
 
     def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
