@@ -352,7 +352,8 @@ def test_tars_whose_headers_lie_are_refused(tmp_path: Path) -> None:
     data, shard = file.getvalue(), tmp_path / "a.tar"
     shard.write_bytes(data)
     assert [sample.y for sample in open_data(shard, asked=LABELS)] == ["a"]
-    lies = [header(data, *lie) for lie in ((b"0", -1024), (b"0", 1 << 40), (b"3", -1024), (b"L", 1 << 40), (b"L", -512))]
+    claims = ((b"0", -1024), (b"0", 1 << 40), (b"3", -1024), (b"L", 1 << 40), (b"L", -512))
+    lies = [header(data, kind, size) for kind, size in claims]
     for lie in (*lies, header(data, b"L", 0)[:512] * 3000 + data):
         shard.write_bytes(lie)
         with pytest.raises(DataError, match=r"a.tar: "):
