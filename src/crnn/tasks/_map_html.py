@@ -18,8 +18,10 @@ NOTE = (
     "what does not count is white)."
 )
 SHOWN = 480  # pixels to which the longer side is limited
-FIGURE = "display:inline-block;margin:0 .5rem .5rem 0;vertical-align:top"
+SMALL = 80  # pixels below which a map is enlarged, as the picture beside it is
+FIGURE = "display:inline-block;margin:0 .5rem .5rem 0;vertical-align:top;font-size:.8rem"
 PICTURE = "display:block;max-width:100%;max-height:12rem;border-radius:.25rem;image-rendering:pixelated"
+ENLARGED = ";width:6rem;height:auto;object-fit:contain"
 CHIP = "display:inline-block;width:.8em;height:.8em;border-radius:.2em;background:rgb{colour};margin:0 .25em 0 .75em"
 WHITE, WRONG, RIGHT = (255, 255, 255), (229, 72, 77), (200, 200, 200)
 
@@ -50,20 +52,23 @@ def map_html(
     truth: np.ndarray | None, answer: np.ndarray, names: Sequence[str], colours: Sequence[Colour], picture: str = ""
 ) -> str:
     """One HTML fragment: picture, truth, answer, errors, and which colour is what; every text in it is escaped."""
-    panels = [_panel("answer", png(answer, colours, most=SHOWN))]
+    small = max(answer.shape) < SMALL
+    panels = [_panel("answer", png(answer, colours, most=SHOWN), small)]
     seen = set(np.unique(answer).tolist())
     if truth is not None:
         seen |= set(np.unique(truth).tolist())
         wrong = np.where(truth == IGNORED, 2, truth != answer).astype(np.uint8)
-        panels.insert(0, _panel("truth", png(truth, colours, most=SHOWN)))
-        panels.append(_panel("errors", png(wrong, [RIGHT, WRONG, WHITE], most=SHOWN)))
+        panels.insert(0, _panel("truth", png(truth, colours, most=SHOWN), small))
+        panels.append(_panel("errors", png(wrong, [RIGHT, WRONG, WHITE], most=SHOWN), small))
     chips = "".join(
         f'<span style="{CHIP.format(colour=tuple(colours[i]))}"></span>{escape(names[i])}'
         for i in sorted(seen - {IGNORED})
     )
-    return f'<div class="map">{picture}{"".join(panels)}<p style="margin:.2rem 0 0;opacity:.8">{chips}</p></div>'
+    given = f'<div style="{FIGURE}">{picture}</div>' if picture else ""
+    return f'<div class="map">{given}{"".join(panels)}<p style="margin:.2rem 0 0;opacity:.8">{chips}</p></div>'
 
 
-def _panel(name: str, data: bytes) -> str:
+def _panel(name: str, data: bytes, small: bool) -> str:
     source = f"data:image/png;base64,{b64encode(data).decode()}"
-    return f'<div style="{FIGURE}"><img alt="{name}" title="{name}" style="{PICTURE}" src="{source}"></div>'
+    style = PICTURE + (ENLARGED if small else "")
+    return f'<div style="{FIGURE}"><img alt="{name}" title="{name}" style="{style}" src="{source}">{name}</div>'

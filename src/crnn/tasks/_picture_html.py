@@ -45,12 +45,13 @@ def pictures_html(
     """One HTML fragment: what was given, the film of the steps, the answer, the truth, and each step."""
     panels = [_panel("answer", _png(answer))]
     if steps is not None:
-        panels.insert(0, _panel("film", as_gif([*steps]), "gif"))
+        panels.insert(0, _panel("step by step", as_gif([*steps]), "gif"))
     if truth is not None:
         panels.append(_panel("truth", _png(truth)))
     rows = "" if steps is None else "".join(_panel(f"{n}", _png(x)) for n, x in zip(watched, steps, strict=True))
     below = f'<div title="after so many steps">{rows}</div>' if rows else ""
-    return f'<div class="restored">{picture}{"".join(panels)}{below}</div>'
+    given = f'<div style="{FIGURE}">{picture}</div>' if picture else ""
+    return f'<div class="restored">{given}{"".join(panels)}{below}</div>'
 
 
 def _sized(picture: Image.Image) -> Image.Image:
