@@ -34,6 +34,10 @@ class DataError(CrnnError):
     """A file, table or sample that cannot be used."""
 
 
+class Unreachable(DataError):
+    """Data that lie far away, and cannot be read now: to leave them out would be to learn from others."""
+
+
 class SettingsError(CrnnError):
     """A recipe, option or combination that makes no sense."""
 

@@ -20,7 +20,8 @@ from crnn.config import Recipe, fill
 from crnn.data.formats import open_data
 from crnn.data.inputs import INPUTS, learn
 from crnn.data.packed import Packed
-from crnn.data.shards import expand, write_shards
+from crnn.data.shard_index import expand
+from crnn.data.shards import write_shards
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.train.prepare import asked_of
 from crnn.types import Sample
@@ -128,7 +129,12 @@ def test_tars_of_others_are_read_without_an_index(tmp_path: Path) -> None:
 
 
 def test_a_pattern_keeps_its_zeros() -> None:
-    assert [path.name for path in expand("x/{1..2}-{08..09}.tar")] == ["1-08.tar", "1-09.tar", "2-08.tar", "2-09.tar"]
+    assert expand("{1..2}-{08..09}.tar") == ["1-08.tar", "1-09.tar", "2-08.tar", "2-09.tar"]
+    assert expand("x/{train,dev}-{0..1}.tar") == [f"x/{n}.tar" for n in ("train-0", "train-1", "dev-0", "dev-1")]
+    with pytest.raises(SettingsError, match="names 10,000,000,000 shards"):
+        expand("{0000000000..9999999999}.tar")
+    with pytest.raises(SettingsError, match="names 0 shards"):
+        expand("{9..1}.tar")
 
 
 def test_links_and_places_outside_lead_nowhere(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from crnn.data.packed import together
 from crnn.data.randomness import random_of
 from crnn.data.spoil import spoil
-from crnn.errors import CrnnError, named
+from crnn.errors import CrnnError, Unreachable, named
 from crnn.types import Sample, Spoilt
 
 
@@ -57,6 +58,15 @@ class Samples(Dataset):
             return self.task.encode(replace(sample, x=self.kind.finish(x), y=y, scale=scale))
         except CrnnError as error:
             return named(error, sample.id)
+
+    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> list[Sample | CrnnError]:
+        """A batch, whose files, where they are far away, are fetched together."""
+        try:
+            with together(self.samples[i].x for _, i in keys if i not in self._cache):
+                return [self[key] for key in keys]
+        except CrnnError as error:  # not of a sample, but of the shards
+            lost = Unreachable(error.given, expected=error.expected, do=error.do, file=error.file)
+            return [lost] * len(keys)
 
     def _of_spoiling(self, epoch: int, sample: str) -> np.random.Generator:
         """Another draw in each epoch of training, always the same afterwards."""

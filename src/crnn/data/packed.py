@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
+
+from crnn.data.far import Far, fetch, of_size
+from crnn.types import Clip, Spoilt
 
 
 class Packed(type(Path())):  # type: ignore[misc]
@@ -20,6 +25,7 @@ class Packed(type(Path())):  # type: ignore[misc]
     start: int = 0
     size: int = 0
     facts: tuple[int, ...] = ()
+    fetched: bytes | None = None
 
     @classmethod
     def of(cls, shard: Path, name: str, start: int, size: int, facts: tuple[int, ...] = ()) -> Self:
@@ -27,6 +33,9 @@ class Packed(type(Path())):  # type: ignore[misc]
         self: Self = cls(shard, name)
         self.shard, self.start, self.size, self.facts = shard, start, size, facts
         return self
+
+    def __str__(self) -> str:
+        return f"{self.shard}/{self.name}" if isinstance(self.shard, Far) else super().__str__()
 
     def __reduce__(self) -> Any:
         if self.shard is None:
@@ -41,12 +50,16 @@ class Packed(type(Path())):  # type: ignore[misc]
         errors: str | None = None,
         newline: str | None = None,
     ) -> IO[Any]:
-        """To read, bytes (``rb``) or a text."""
+        """To read, bytes (``rb``) or a text; of a shard that is far away, all of it in memory."""
         assert mode.strip("bt") == "r" and self.shard is not None, f"{self} is inside of a tar"
-        file = io.BufferedReader(_Window(self))
+        file: Any = io.BytesIO(self.read_bytes()) if isinstance(self.shard, Far) else io.BufferedReader(_Window(self))
         return file if "b" in mode else io.TextIOWrapper(file, encoding, errors, newline)
 
     def read_bytes(self) -> bytes:
+        if (fetched := self.fetched) is not None:  # another thread may forget it
+            return fetched
+        if isinstance(self.shard, Far):
+            return fetch([(self.shard, self.start, self.size)])[0]
         with self.open("rb") as file:
             return file.read()
 
@@ -57,12 +70,39 @@ class Packed(type(Path())):  # type: ignore[misc]
         return self.is_file()
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """Of the shard, with the size of the file."""
+        """Of the shard, with the size of the file; one that is far away is not asked."""
         assert self.shard is not None
+        if isinstance(self.shard, Far):
+            return of_size(self.size)
         state = os.stat(self.shard)
         values = list(state)
         values[6] = self.size
         return os.stat_result(values, {"st_mtime_ns": state.st_mtime_ns})
+
+
+@contextmanager
+def together(sources: Iterable[Any], *, headers: bool = False) -> Iterator[None]:
+    """While it lasts, those of ``sources`` that are far away are in memory, fetched at once; for their ``headers``,
+    those of which they are not known. Raises ``DataError``."""
+    files = [file for source in sources for file in _far(source) if not (headers and file.facts)]
+    try:
+        for file, data in zip(files, fetch([(f.shard, f.start, f.size) for f in files]), strict=True):  # type: ignore[misc]
+            file.fetched = data
+        yield
+    finally:
+        for file in files:
+            file.fetched = None
+
+
+def _far(source: Any) -> Iterator[Packed]:
+    """The files that ``source`` is made of."""
+    if isinstance(source, Packed) and isinstance(source.shard, Far):
+        yield source
+    elif isinstance(source, Mapping):
+        for part in source.values():
+            yield from _far(part)
+    elif isinstance(source, (Spoilt, Clip)):
+        yield from _far(source.source if isinstance(source, Spoilt) else source.film)
 
 
 def readable(path: Path) -> Any:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +24,11 @@ from crnn.data.inputs._pictures import SUFFIXES as PICTURES
 from crnn.data.inputs._pictures import opened, size_of
 from crnn.data.inputs._sound_files import SUFFIXES as SOUNDS
 from crnn.data.inputs._sound_files import header_of
+from crnn.data.shard_index import INDEX, MARK
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.files import write_aside
 from crnn.types import Box, Boxes, Part, Region, Sample
 
-INDEX = "shards.index"
-MARK = "crnn_shards"
 BLOCK = 512
 
 
@@ -81,74 +78,6 @@ def write_shards(
     with write_aside(folder / INDEX) as file:
         json.dump({MARK: 1, "answer": answer, "shards": packing.shards}, file, indent=1)
     return packing
-
-
-def read_index(shard: Path) -> Iterator[dict[str, Any]]:
-    """A row for each sample of ``shard``, of its index. Raises ``DataError``."""
-    path = shard.with_suffix(".index")
-    number = 0
-    try:
-        size = shard.stat().st_size
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):  # noqa: B007
-                row = json.loads(line)
-                words = (row["id"], row["group"] or "", row["split"] or "", str(row["answer"]))
-                if not all(isinstance(word, str) for word in words):
-                    raise ValueError("its id, group or split is no text")
-                for name, start, length, *facts in row["inputs"].values():
-                    if not all(type(n) is int and n >= 0 for n in (start, length, *facts)) or start + length > size:
-                        raise ValueError(f"{name} lies outside of the shard")
-                    if re.fullmatch(r"[\w.-]+", name) is None:
-                        raise ValueError(f"{name!r} is no plain name")
-                yield row
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        given = f"cannot be read at line {number} ({error})"
-        raise DataError(given, expected=f"the index of {shard.name}", do="Pack the data again.", file=path) from error
-
-
-def scan(shard: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]]]:
-    """Of a tar that somebody else made, each sample's key, and place and size of its files by their endings.
-
-    Raises ``DataError`` for what is no plain tar.
-    """
-    files: dict[str, tuple[int, int]] = {}
-    last = ""
-    try:
-        end = shard.stat().st_size
-        with _Whole(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
-                if member.size < 0 or (member.isreg() and member.offset_data + member.size > end):
-                    raise ValueError(f"a file in it says that it has {member.size:,} bytes")
-                folder, _, name = member.name.rpartition("/")
-                stem, _, ending = name.partition(".")
-                if not member.isreg() or member.issparse() or not stem or not ending:
-                    continue
-                key = f"{folder}/{stem}" if folder else stem
-                if key != last and files:
-                    yield last, files
-                    files = {}
-                last = key
-                files[ending.lower()] = member.offset_data, member.size
-    except (tarfile.TarError, OSError, ValueError, RecursionError) as error:
-        given, expected = f"cannot be read as a tar ({error})", "a tar that is not compressed"
-        raise DataError(given, expected=expected, do="Unpack .tar.gz to .tar, or pack again.", file=shard) from error
-    if files:
-        yield last, files
-
-
-def expand(pattern: str) -> list[Path]:
-    """The paths that a pattern with ranges in curly brackets names.
-
-    >>> [str(path) for path in expand("data/train-{08..10}.tar")]
-    ['data/train-08.tar', 'data/train-09.tar', 'data/train-10.tar']
-    """
-    pieces = re.split(r"\{(\d+)\.\.(\d+)\}", pattern)
-    texts, ranges = pieces[::3], list(zip(pieces[1::3], pieces[2::3], strict=True))
-    choices = [[f"{n:0{len(low)}}" for n in range(int(low), int(high) + 1)] for low, high in ranges]
-    return [
-        Path("".join(text + word for text, word in zip(texts, (*words, ""), strict=True)))
-        for words in product(*choices)
-    ]
 
 
 def plain(answer: Any) -> Any:
@@ -241,15 +170,6 @@ def _source(source: Any, sample: str) -> tuple[str, bytes, list[int]]:
     raise DataError(given, expected="a file, a text or an array", do="Train on the folder itself.", file=sample)
 
 
-class _Whole(io.FileIO):
-    """A file of which no more is read than there is: what a header claims is no reason to take memory for it."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0:
-            raise ValueError(f"a header in it asks for {size} bytes")
-        return super().read(min(size, os.fstat(self.fileno()).st_size))
-
-
 class _Shard:
     """A tar that is being written, and its index."""
 
@@ -277,6 +197,8 @@ class _Shard:
     def close(self) -> dict[str, int]:
         """Samples and bytes."""
         self.stack.close()
+        size = self.path.stat().st_size
+        self.rows[0]["shard"] = size  # by which one that was changed is known
         with write_aside(self.path.with_suffix(".index")) as index:
             index.writelines(json.dumps(row) + "\n" for row in self.rows)
-        return {"samples": len(self.rows), "bytes": self.path.stat().st_size}
+        return {"samples": len(self.rows), "bytes": size}

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from crnn.data.packed import together
 from crnn.data.stack import of_one_size
 from crnn.deploy.following import Following
 from crnn.errors import BundleError, CrnnError, DataError, SettingsError, named
@@ -135,7 +136,8 @@ class Answering:
 
     def _each(self, samples: Sequence[Sample]) -> list[Answer]:
         """The answers of one batch, each by itself."""
-        read: list[Any] = [self._read(sample) for sample in samples]
+        with together(sample.x for sample in samples):
+            read: list[Any] = [self._read(sample) for sample in samples]
         for i, sample in enumerate(samples):
             if isinstance(read[i], CrnnError) and (answer := self._cut(sample)) is not None:
                 read[i] = answer

@@ -14,11 +14,12 @@ from crnn.config import DataSettings, Recipe, as_dict, fill, split_name
 from crnn.data.formats import open_data
 from crnn.data.inputs import INPUTS, Kind, choose, learn_several, restore, restore_several
 from crnn.data.inputs import learn as learn_kind
+from crnn.data.packed import together
 from crnn.data.split import fold, hold_out
 from crnn.data.spoil import spoilt
 from crnn.deploy.answering import Answering
 from crnn.deploy.asked import asked, asked_of, task_of
-from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.errors import CrnnError, DataError, SettingsError, Unreachable
 from crnn.models import MODELS
 from crnn.registry import pick
 from crnn.types import Sample
@@ -38,6 +39,10 @@ __all__ = [
     "read_parts",
     "task_of",
 ]
+
+
+AT_ONCE = 64
+"""Samples whose headers are read at once where they are far away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +188,17 @@ def _same_name(trained: str | None, given: str | None) -> bool:
 def measured(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnError]) -> Part:
     """The samples whose source has a readable header, with their input steps."""
     part = Part([], [])
-    for sample in samples:
-        try:
-            part.widths.append(bundle.kind.steps(sample.x))
-            part.samples.append(sample)
-        except CrnnError as error:
-            left_out.append(error)
+    for start in range(0, len(samples), AT_ONCE):
+        some = samples[start : start + AT_ONCE]
+        with together((sample.x for sample in some), headers=True):
+            for sample in some:
+                try:
+                    part.widths.append(bundle.kind.steps(sample.x))
+                    part.samples.append(sample)
+                except Unreachable:
+                    raise
+                except CrnnError as error:
+                    left_out.append(error)
     return part
 
 

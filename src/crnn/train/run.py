@@ -12,7 +12,7 @@ import torch
 from crnn.bundle import Bundle
 from crnn.config import TrainSettings
 from crnn.data.collate import Loaded
-from crnn.errors import TrainingError
+from crnn.errors import TrainingError, Unreachable
 from crnn.train.ranks import Ranks
 from crnn.types import Batch, Prediction, in_source
 
@@ -82,7 +82,12 @@ class Run(lightning.LightningModule):
         )
 
     def _note(self, loaded: Loaded) -> None:
-        """Remember what could not be read. Raises ``TrainingError`` where nothing can be any more."""
+        """Remember what could not be read. Raises ``TrainingError`` where nothing can be any more, or
+        what is far away cannot."""
+        lost = next((error for error in loaded.left_out if isinstance(error, Unreachable)), None)
+        if lost is not None:  # to go on without them would be another training
+            given, do = f"the data are lost: {lost.file}: {lost.given}", f"{lost.do} Then: crnn train --resume."
+            raise TrainingError(given, expected=lost.expected, do=do)
         said = [str(error) for error in loaded.left_out]
         self.left_out.update(dict.fromkeys(said))
         self._unread = [] if loaded.batches else [*self._unread, *said]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from crnn.data.far import Far, is_address
 from crnn.data.formats import (
     alto,
     boxes,
@@ -34,8 +35,9 @@ from crnn.data.formats import (
 from crnn.data.formats._asked import Ahead, Answer, Asked, Cutting, grouped
 from crnn.data.formats._files import PICTURES, count_kinds, is_picture, unreadable, walk
 from crnn.data.formats._rows import SUFFIXES
+from crnn.data.shard_index import is_pattern
 from crnn.data.spoil import spoilt
-from crnn.errors import CrnnError, DataError
+from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.registry import pick
 from crnn.types import Sample
 
@@ -91,18 +93,22 @@ def open_data(
     path: str | Path, name: str = "auto", left_out: list[CrnnError] | None = None, *, asked: Asked | None = None
 ) -> list[Sample]:
     """The samples under ``path`` in the format ``name``; ``auto`` recognises it. ``asked`` is what a task looks for; by
-    default, lines of text.
+    default, lines of text. A ``path`` that is a text may be the address of shards (``s3://bucket/set/``); what stands
+    in files is never taken for one.
 
     What cannot be used goes to ``left_out``; without such a list the first of it is raised, so that nothing is lost in
     silence. Pictures without any texts are samples with ``y=None``. Raises ``DataError`` if ``path`` is not there, is
     of no format or of several, or holds nothing that can be used; ``SettingsError`` for an unknown name.
     """
-    path, asked = Path(path), asked or Asked()
+    path, asked = located(path), asked or Asked()
     reader = pick(name, FORMATS, "format") if name != "auto" else None
+    if isinstance(path, Far) and reader not in (None, shards):
+        given, do = f"data far away in the format {name}", "Pack them (crnn pack), or copy them to a disk."
+        raise SettingsError(given, expected="shards", do=do)
     bad: list[CrnnError] = []
     samples: list[Sample] = []
     try:
-        if shards.is_pattern(path):
+        if isinstance(path, Far) or is_pattern(path):
             reader = shards
         elif not path.exists():
             raise DataError("is not there", expected="a file or folder", do="Check the path.", file=path)
@@ -120,6 +126,11 @@ def open_data(
     if not samples:
         raise _nothing_left(path, bad) if bad else _not_found(path, reader.WANTED, asked)
     return spoilt(samples, asked.spoiling) if asked.truths else samples
+
+
+def located(path: str | Path) -> Path:
+    """The place of data that a user names. Raises ``SettingsError`` for addresses that cannot be used."""
+    return Far.of(path) if isinstance(path, str) and is_address(path) else Path(path)
 
 
 def split_id(sample_id: str) -> tuple[str, str | None]:

@@ -1,6 +1,7 @@
 """WebDataset shards: tars of samples, of ``crnn pack`` with an index, or somebody else's; read where they lie.
 
-A folder of tars, one of them, or a pattern: ``"data/train-{000000..000123}.tar"``. Any sample is found by its place in
+A folder of tars, one of them, or a pattern: ``"data/train-{000000..000123}.tar"``; or addresses of them, where ``crnn
+pack`` made the index. Any sample is found by its place in
 the tar, so an epoch is shuffled as a folder is, and nothing is unpacked. In tars without an index the files of a sample
 share their names up to the first dot; the answer is in ``.txt``, ``.cls`` or ``.json`` beside the source. The beginning
 of a shard's name says the split.
@@ -10,15 +11,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from crnn.data.far import Far
 from crnn.data.formats._asked import Asked
 from crnn.data.formats._files import SPLITS, line_text
-from crnn.data.packed import Packed
-from crnn.data.shards import INDEX, MARK, answer_of, expand, read_index, scan
-from crnn.errors import CrnnError, DataError
+from crnn.data.packed import Packed, together
+from crnn.data.shard_index import INDEX, MARK, expand, is_pattern, names_in, read_index, scan
+from crnn.data.shards import answer_of
+from crnn.errors import CrnnError, DataError, Unreachable
 from crnn.types import Sample
 
 WANTED = "shards (.tar) of samples, as crnn pack and WebDataset write them"
@@ -26,11 +31,8 @@ ANSWERS = ("text", "label", "numbers", "events", "sentences", "boxes")
 NAMED = ("answer", "text", "transcription", "label", "class", "caption", "sentences", "events", "boxes", "value")
 """Keys of somebody else's JSON that may hold an answer."""
 TEXTS = ("gt.txt", "txt", "cls", "json")
-
-
-def is_pattern(path: Path) -> bool:
-    """Whether ``path`` names several shards by a range in curly brackets."""
-    return re.search(r"\{\d+\.\.\d+\}", str(path)) is not None
+AT_ONCE = 32
+"""Indexes, or texts, that are fetched at once of shards that are far away."""
 
 
 def recognise(path: Path) -> bool:
@@ -46,40 +48,71 @@ def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
 def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
     """The same with the answer that is asked for. Raises ``DataError`` for shards that are not there, cut off or hold
     other answers."""
-    for shard in _shards(path):
+    shards = _shards(path)
+    _check_kind(shards, asked)
+    if isinstance(path, Far):
+        yield from _far(shards, asked, left_out)
+        return
+    for shard in shards:
         if not shard.is_file():
             raise DataError("is not there", expected="a shard", do="Check the pattern.", file=shard)
         if shard.with_suffix(".index").is_file():
-            yield from _indexed(shard, asked, left_out)
+            yield from _indexed(shard, read_index(shard), asked, left_out)
         else:
             yield from _scanned(shard, asked, left_out)
 
 
 def _shards(path: Path) -> list[Path]:
     if is_pattern(path):
-        return expand(str(path))
+        return [type(path)(name) for name in expand(str(path))]
+    if isinstance(path, Far) and path.suffix.lower() != ".tar":
+        return [path / name for name in names_in(path / INDEX)]
     if path.is_dir():
         return sorted(file for file in path.glob("*.tar") if not file.name.startswith("."))
     return [path] if path.suffix.lower() == ".tar" else []
 
 
-def _indexed(shard: Path, asked: Asked, left_out: list[CrnnError]) -> Iterator[Sample]:
-    kind = _kind_of(shard.with_name(INDEX))
-    if kind not in (asked.answer, None) and asked.truths:
-        given, do = f"holds answers of the kind {kind}", "Name the task that they were packed for, or pack again."
-        raise DataError(given, expected=asked.answer, do=do, file=shard)
-    for row in read_index(shard):
-        try:
-            files = {
+def _far(shards: list[Path], asked: Asked, left_out: list[CrnnError]) -> Iterator[Sample]:
+    """The samples of shards that are addresses: nothing of them is fetched but their indexes, and texts."""
+    for number in range(0, len(shards), AT_ONCE):
+        some = shards[number : number + AT_ONCE]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            indexes = list(pool.map(lambda shard: list(read_index(shard)), some))
+        if number == 0:
+            some[0].check_ranges()  # type: ignore[attr-defined]
+        for shard, rows in zip(some, indexes, strict=True):
+            yield from _indexed(shard, rows, asked, left_out)
+
+
+def _check_kind(shards: list[Path], asked: Asked) -> None:
+    """Raises ``DataError`` for answers that are not asked for."""
+    for shard in {shard.parent: shard for shard in shards}.values():
+        kind = _kind_of(shard.with_name(INDEX))
+        if kind not in (asked.answer, None) and asked.truths:
+            given, do = f"holds answers of the kind {kind}", "Name the task that they were packed for, or pack again."
+            raise DataError(given, expected=asked.answer, do=do, file=shard)
+
+
+def _indexed(
+    shard: Path, rows: Iterable[Mapping[str, Any]], asked: Asked, left_out: list[CrnnError]
+) -> Iterator[Sample]:
+    rows = iter(rows)
+    while some := list(islice(rows, AT_ONCE)):
+        files = [
+            {
                 name: Packed.of(shard, file, start, size, tuple(facts))
                 for name, (file, start, size, *facts) in row["inputs"].items()
             }
-            inputs = {name: _text_or(file) for name, file in files.items()}
-            x: Any = inputs.get("", inputs)
-            y = answer_of(row["answer"], asked.answer, shard) if asked.truths else None
-            yield Sample(str(row["id"]), x, y, row["group"], row["split"])
-        except CrnnError as error:
-            left_out.append(error)
+            for row in some
+        ]
+        with together(file for named in files for file in named.values() if _is_text(file)):
+            inputs = [{name: _text_or(file) for name, file in named.items()} for named in files]
+        for row, named in zip(some, inputs, strict=True):
+            try:
+                y = answer_of(row["answer"], asked.answer, shard) if asked.truths else None
+                yield Sample(str(row["id"]), named.get("", named), y, row["group"], row["split"])
+            except CrnnError as error:
+                left_out.append(error)
 
 
 def _kind_of(index: Path) -> str | None:
@@ -87,7 +120,9 @@ def _kind_of(index: Path) -> str | None:
     try:
         values = json.loads(index.read_text(encoding="utf-8"))
         return str(values["answer"]) if MARK in values else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except Unreachable:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, DataError):
         return None
 
 
@@ -129,6 +164,10 @@ def _answer(files: dict[str, Packed], asked: Asked, shard: Path, key: str) -> An
     return answer_of(line_text(text, files[ending]) if asked.answer == "text" else text.strip(), asked.answer, shard)
 
 
+def _is_text(file: Packed) -> bool:
+    """Whether it is a sentence that was packed as a text; any other file stays where it is."""
+    return file.name.endswith("in.txt")
+
+
 def _text_or(file: Packed) -> Any:
-    """A sentence that was packed as a text is that text; any other file stays where it is."""
-    return file.read_bytes().decode("utf-8", "replace") if file.name.endswith("in.txt") else file
+    return file.read_bytes().decode("utf-8", "replace") if _is_text(file) else file
