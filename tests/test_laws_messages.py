@@ -471,7 +471,7 @@ def test_runs_that_hold_a_run_or_none(made: Made, tmp_path: Path) -> None:
     (tmp_path / "last.ckpt").unlink()
     with pytest.raises(SettingsError) as caught:
         crnn.fit({}, tmp_path, resume=True)
-    said(caught, "cannot be resumed", "recipe.json", "expected a run folder", do="train anew", file=tmp_path)
+    said(caught, "cannot be resumed: it holds no run", "expected a run folder", do="train anew", file=tmp_path)
 
 
 def test_a_run_that_was_stopped_in_its_first_epoch(tmp_path: Path) -> None:

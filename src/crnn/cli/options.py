@@ -90,8 +90,8 @@ def recipe_of(
         raise SettingsError(f"{name!r}", expected="a recipe (.toml) or a task", do=suggest(name, TASKS))
     values.setdefault("data", {})
     values.setdefault("train", {})
-    values["data"] = {**values["data"], **_given(others)}
-    values["train"] = {**values["train"], **_given(train)}
+    values["data"] = {**values["data"], **given_of(others)}
+    values["train"] = {**values["train"], **given_of(train)}
     if data is not None:
         values["data"]["train"] = data
     if model is not None:
@@ -104,13 +104,14 @@ def settings_with(settings: list[str] | None, horizon: int | None) -> list[str]:
     return [*([] if horizon is None else [f"task.horizon={horizon}"]), *(settings or [])]
 
 
-def _given(options: Any) -> dict[str, Any]:
+def given_of(options: Any) -> dict[str, Any]:
+    """The fields of ``options`` that the command gives."""
     return {} if options is None else {k: v for k, v in dataclasses.asdict(options).items() if v is not None}
 
 
 def read_as_told(predictor: Any, options: Any, *, best: int = 1) -> None:
     """Let ``predictor`` find texts as the ``ReadOptions`` say, and tell the ``best``, if it reads or says texts."""
-    given, task = _given(options), predictor.task
+    given, task = given_of(options), predictor.task
     reads, says = hasattr(task, "with_reading"), hasattr(task, "with_search")
     if not given and (best == 1 or not (reads or says)):
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -15,9 +15,11 @@ from crnn.cli.options import (
     Model,
     Settings,
     TrainOptions,
+    given_of,
     recipe_of,
     settings_with,
 )
+from crnn.errors import SettingsError
 
 
 def train(
@@ -49,6 +51,8 @@ def train(
 
     console = Console(stderr=True)
     if resume is not None:
+        told = {"recipe": recipe, "data": data, "model": model, "horizon": horizon, "out": out, "start": start}
+        _alone(resume, told | {"set": settings} | given_of(others) | given_of(training))
         path = fit(Recipe(), resume, resume=True, console=console)
     else:
         values = settings_with(settings, horizon)
@@ -57,6 +61,16 @@ def train(
         path = fit(made, out, start=start, console=console)
     if first():
         console.print(f"best bundle: {path}", highlight=False)
+
+
+def _alone(resume: Path, told: dict[str, Any]) -> None:
+    """Nothing is ``told`` beside the run to go on with. Raises ``SettingsError``."""
+    if also := [name for name, value in told.items() if value is not None]:
+        raise SettingsError(
+            f"--resume {resume} is given with {also[0].replace('_', '-')}",
+            expected="nothing else: a run goes on as it began",
+            do=f"Leave it out; or learn anew from what the run has learned: --start {resume}",
+        )
 
 
 def _free(path: Path) -> Path:

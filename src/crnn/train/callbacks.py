@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from crnn.bundle import Bundle
     from crnn.train.prepare import Prepared
 
+SAID = 3  # files that are named while training, of those that could not be read
+
 
 class KeepBest(Callback):
     """Scores the validation part after each look at it, writes the bundle when it is the best yet, and stops the run
@@ -146,7 +148,7 @@ class Progress(Callback):
         )
         self.row: Any = None
         self.waited = self.steps_seconds = self.mark = 0.0
-        self.samples = self.steps = 0
+        self.samples = self.steps = self.told = 0
 
     def forget(self, count: int) -> None:
         """Keep the figures of the first ``count`` epochs: a run that was killed may have written more than its state
@@ -226,6 +228,9 @@ class Progress(Callback):
             self.console.print(said, markup=False, highlight=False)
         if module.left_out:
             self.console.print(f"     {len(module.left_out)} samples could not be read", style="yellow")
+            for said in list(module.left_out)[self.told : SAID]:
+                self.console.print(f"     {said}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+            self.told = len(module.left_out)
         watchdog = next(c for c in trainer.callbacks if isinstance(c, Watchdog))
         if watchdog.said:
             self.console.print(f"     {watchdog.said}", style="yellow", markup=False)

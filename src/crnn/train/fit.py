@@ -134,6 +134,9 @@ class _Loop:
             epochs, batches = (0, 0) if path is None else reached(path)
             if trainer.is_global_zero:
                 progress.forget(epochs)
+            if epochs >= s.epochs:
+                said = f"all its epochs ({s.epochs}) are done; to learn on: crnn train ... --start {self.run}"
+                self.console.print(said, highlight=False, markup=False, soft_wrap=True)
             # workers are given their first batches before the trainer knows at which epoch it goes on
             rank = trainer.global_rank
             train = self._loader(p.train, rank, lambda: max(epochs, trainer.current_epoch), (epochs, batches))
@@ -245,15 +248,20 @@ def _one_thread(_: int) -> None:
 
 def _remembered(run: Path) -> tuple[Recipe, str | None]:
     """Recipe and start of a run that was stopped."""
+    expected = f"a run folder with {RECIPE} and {STATE}"
+    if not (run / RECIPE).is_file():
+        given = f"cannot be resumed: it {'holds no run' if run.is_dir() else 'is not there'}"
+        raise SettingsError(given, expected=expected, do="Check the path, or train anew.", file=run)
+    if not (run / STATE).is_file():
+        do = "Train anew, into another folder."
+        raise SettingsError("cannot be resumed: no epoch was finished", expected=expected, do=do, file=run)
     try:
         values = json.loads((run / RECIPE).read_text(encoding="utf-8"))
-        if not (run / STATE).is_file():
-            raise FileNotFoundError(2, "no epoch was finished", STATE)
         return fill(Recipe, values["recipe"], RECIPE), values["start"]
     except (OSError, ValueError, KeyError) as error:
         raise SettingsError(
             f"cannot be resumed ({error})",
-            expected=f"a run folder with {RECIPE} and {STATE}",
+            expected=expected,
             do="Train anew.",
             file=run,
         ) from error
