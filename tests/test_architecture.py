@@ -37,6 +37,7 @@ SIDES = ("models", "tasks", "data/formats", "data/inputs")
 LATE = (
     *("lxml", "pyarrow", "bidi", "soundfile", "soxr", "av", "tensorboard", "matplotlib", "onnx", "onnxruntime"),
     *("tokenizers", "h5py", "netCDF4", "huggingface_hub", "ray", "starlette", "uvicorn", "prometheus_client"),
+    "fsspec",
 )
 """Libraries of the extras."""
 MOST_LINES, MOST_PARAMETERS = 300, 8
