@@ -95,6 +95,18 @@ class Browser:
         asked = [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
         return {re.split("[/?]", url)[2] for url in asked if not url.startswith(("data:", "blob:", "about:"))}
 
+    def opened(self) -> str:
+        """The words of the page that was opened in a window of its own."""
+        address = until(lambda: self.says("0") or [e["params"]["url"] for e in self.of("Page.windowOpen")])[-1]
+        own, self.session = self.session, ""
+        try:
+            found = self.call("Target.getTargets")["targetInfos"]
+            target = next(one["targetId"] for one in found if one["url"] == address)
+            self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            return str(self.until("document.body.innerText"))
+        finally:
+            self.session = own
+
     def complaints(self) -> list[str]:
         """Errors that the browser tells of, but for statuses, which are answers."""
         self.says("0")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +19,7 @@ from crnn.bundle import Bundle, build
 from crnn.data.inputs import restore_several
 from crnn.deploy.answering import plain
 from crnn.deploy.predict import Predictor
+from crnn.deploy.serving.folder import LOCK, private_folder
 from crnn.deploy.serving.jobs import name_of
 from crnn.deploy.serving.limits import Limits
 from crnn.deploy.vote import Vote
@@ -98,6 +101,8 @@ def test_every_task_answers_as_in_python(task: str, tiny: Tiny, made: Callable[.
         assert answer == {key: value for key, value in right.items() if key != "id"}
         about, document = client.get("/about").json(), client.get("/openapi.json").json()
         assert about["task"] == task and source.suffix in about["inputs"][0]["suffixes"]
+        if ".npy" not in about["inputs"][0]["suffixes"]:  # of numbers without dates nothing can be foretold
+            assert ".csv" in told(client.post(f"/{task}?name=a.npy", content=b"a"), 415)
     assert document["openapi"].startswith("3.1") and f"/{task}" in document["paths"]
 
 
@@ -152,9 +157,10 @@ def test_what_comes_together_is_answered_together(reader: Predictor, lines: list
 
 
 async def posted(
-    app: Any, body: bytes, name: str, *, pause: float = 0.0, leave: float | None = None
+    app: Any, body: bytes, name: str, *, pause: float = 0.0, leave: float | None = None, path: str = "/transcribe"
 ) -> tuple[int, Any]:
     """Status and JSON of a request, by ASGI itself: sent after ``pause``, and left ``leave`` seconds later."""
+    method = "POST" if body else "GET"
     pieces = [body[: len(body) // 2], body[len(body) // 2 :]]
     said: list[Mapping[str, Any]] = []
 
@@ -169,7 +175,7 @@ async def posted(
         said.append(message)
 
     scope = {
-        **{"type": "http", "method": "POST", "path": "/transcribe", "raw_path": b"/transcribe", "headers": []},
+        **{"type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": []},
         **{"query_string": f"name={name}".encode(), "root_path": "", "scheme": "http", "http_version": "1.1"},
     }
     await app(scope, receive, send)
@@ -372,7 +378,9 @@ def test_who_would_wait_too_long_is_refused_at_once(
     assert all("would take" in said["error"]["given"] for status, said in found if status == 503)
 
 
-def test_who_is_late_or_gone_holds_no_place(reader: Predictor, lines: list[Path], gate: threading.Event) -> None:
+def test_who_is_late_or_gone_holds_no_place(
+    reader: Predictor, lines: list[Path], gate: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
     limits = Limits(timeout=0.4)
     service = Service(reader, "tiny", limits=limits, batch_size=1, wait=0, threads=1)
     app, line = app_of(service), lines[0].read_bytes()
@@ -395,6 +403,8 @@ def test_who_is_late_or_gone_holds_no_place(reader: Predictor, lines: list[Path]
     assert (first[0], gone[0], slow[0], last[0]) == (504, 499, 408, 200)
     assert "no answer after 0.4 seconds" in first[1]["error"]["given"]
     assert "had not come" in slow[1]["error"]["given"]
+    gc.collect()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"], "nobody complains of them"
 
 
 def test_a_crowd_fills_neither_memory_nor_disk(reader: Predictor, lines: list[Path]) -> None:
@@ -461,6 +471,45 @@ def test_who_stops_answers_what_was_taken(reader: Predictor, lines: list[Path], 
     taken, refused = asyncio.run(stopped())
     assert taken[0] == 200 and taken[1]["answers"][0]["text"] == reader(lines[0]).value
     assert refused[0] == 503 and refused[1]["error"]["given"] == "the server stops"
+
+
+def test_a_batch_that_hangs_is_said_so_that_the_server_is_started_anew(
+    reader: Predictor, lines: list[Path], gate: threading.Event
+) -> None:
+    service = Service(reader, "tiny", limits=Limits(max_batch=0.3), batch_size=1, wait=0, threads=1)
+    app, line = app_of(service), lines[0].read_bytes()
+
+    async def hung() -> list[Any]:
+        async with app.app.router.lifespan_context(app.app):
+            async with asyncio.timeout(20):
+                taken, waits = await asyncio.gather(*(posted(app, line, "a.png") for _ in range(2)))
+            refused = await posted(app, line, "a.png")
+            looked = [await posted(app, b"", "", path=path) for path in ("/health", "/ready")]
+            assert service.busy and not service.asking
+            gate.set()
+            async with asyncio.timeout(20):
+                while service.hanging.is_set():  # it came to an end after all
+                    await asyncio.sleep(0.05)
+            return [taken, waits, refused, *looked, await posted(app, line, "a.png")]
+
+    *refused, answered = asyncio.run(hung())
+    for status, said in refused:
+        assert status == 503 and said["error"]["given"] == "a batch hangs in the network"
+    assert answered[0] == 200
+
+
+def test_the_folders_of_killed_servers_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("crnn-serve-killed", "crnn-serve-other", "else"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "crnn-serve-killed" / LOCK).touch()
+    (tmp_path / "crnn-serve-link").symlink_to(tmp_path / "else")
+    (tmp_path / "else" / LOCK).touch()
+    with private_folder() as own, private_folder() as another:
+        assert own != another and own.is_dir() and (own.stat().st_mode & 0o77) == 0
+        names = {"crnn-serve-other", "crnn-serve-link", "else", own.name, another.name}
+        assert {path.name for path in tmp_path.iterdir()} == names
+    assert not own.exists() and not another.exists()
 
 
 def test_ready_says_when_the_server_stops(reader: Predictor) -> None:

@@ -89,6 +89,9 @@ def test_a_file_is_dropped_and_its_text_is_seen(browser: Any, address: str, tmp_
     browser.press("Enter", 13)  # removes the first card
     assert browser.says("document.querySelectorAll('#answers > li').length") == 2
     assert browser.says("document.activeElement.textContent") == "Remove"
+    browser.says("document.getElementById('routes').focus()")
+    browser.press("Enter", 13)  # which asks with the token, as no link would
+    assert browser.opened().startswith("{") and browser.says("document.title") == "zoo:typewritten"
     assert browser.hosts() == {address.split("/")[2]} and not browser.complaints()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from crnn.config import BEAM
+from crnn.data.formats.timeline import SUFFIXES as TIMELINES
 from crnn.deploy.answering import Answering, plain
 from crnn.deploy.page import PageReader
 from crnn.deploy.serving.jobs import Given, Job, Options, Upload
@@ -65,6 +66,11 @@ class Answerer:
             for i, answer in zip(good, said, strict=True):
                 found[i] = self._plain(jobs[i], made[i], answer)
             return [_named(one, job, place) for one, job in zip(found, jobs, strict=True)]
+
+    def endings(self, kind: Any) -> frozenset[str]:
+        """Endings of the files that are taken for an input of this kind: what a format makes samples of, where it is a
+        format that does, else what the kind reads."""
+        return TIMELINES if self.task.answer == "future" else kind.suffixes
 
     def warm(self) -> None:
         """Let the network see something, so that the first client does not wait for what is done once."""
@@ -128,7 +134,7 @@ class Answerer:
         """A file in ``folder``, whose header was looked at, or the text itself. Raises ``Refused``, ``DataError``."""
         if not isinstance(given, Upload):
             return given
-        path = given.written(folder, stem, kind.suffixes)
+        path = given.written(folder, stem, self.endings(kind))
         extent = kind.extent(path)
         if extent.pixels > self.limits.max_pixels:
             raise too_large(

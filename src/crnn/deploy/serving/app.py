@@ -111,9 +111,11 @@ def app_of(service: Service, *, token: str | None = None, hosts: frozenset[str] 
         return said(service.about())
 
     async def health(request: Request) -> Response:
+        service.alive()
         return said({"alive": True})
 
     async def ready(request: Request) -> Response:
+        service.alive()
         return said({"ready": service.ready}, 200 if service.ready else 503)
 
     async def metrics(request: Request) -> Response:

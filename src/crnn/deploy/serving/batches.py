@@ -42,6 +42,8 @@ class Batches:
         self.pace = 0.0
         """Seconds that a sample takes one thread, a running mean."""
         self.waiting: deque[Job] = deque()
+        self.begun: dict[asyncio.Future[list[Any]], float] = {}
+        """When the batches that are under way began, by the loop's clock."""
         self.changed = asyncio.Event()
 
     def put(self, jobs: Sequence[Job]) -> None:
@@ -72,7 +74,8 @@ class Batches:
             if batch := self._taken():
                 self.free -= 1
                 answers = loop.run_in_executor(self.pool, self.work, batch)
-                answers.add_done_callback(partial(self._hand_out, batch, loop.time()))
+                self.begun[answers] = loop.time()
+                answers.add_done_callback(partial(self._hand_out, batch))
 
     def drop(self) -> None:
         """Forget those that nobody waits for any more."""
@@ -99,9 +102,9 @@ class Batches:
             self.waiting.remove(job)
         return batch
 
-    def _hand_out(self, batch: Sequence[Job], start: float, done: asyncio.Future[list[Any]]) -> None:
+    def _hand_out(self, batch: Sequence[Job], done: asyncio.Future[list[Any]]) -> None:
         self.free += 1
-        took = (asyncio.get_running_loop().time() - start) / len(batch)
+        took = (asyncio.get_running_loop().time() - self.begun.pop(done)) / len(batch)
         self.pace = KEPT * self.pace + (1 - KEPT) * took if self.pace else took
         self.changed.set()
         error = None if done.cancelled() else done.exception()

@@ -29,6 +29,8 @@ class Limits:
     """Seconds of a sound or film; 413 for more."""
     timeout: Annotated[float, Range(0.1)] = 30.0
     """Seconds in which a request must have come (408), and those in which it is answered (504)."""
+    max_batch: Annotated[float, Range(0.1)] = 300.0
+    """Seconds that a batch may be at work; a server that is longer says 503 to all, at /health too, to be restarted."""
     max_queue: Count = 64
     """Samples that wait; 503 for more."""
     max_listeners: Count = 4

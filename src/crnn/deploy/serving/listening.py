@@ -29,6 +29,8 @@ class Ears:
     def __init__(self, answering: Answering, limits: Limits, threads: int, stopping: asyncio.Event) -> None:
         self.answering, self.limits, self.stopping = answering, limits, stopping
         self.open = 0
+        self.begun: dict[object, float] = {}
+        """When the pieces that are listened to came, by the loop's clock."""
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="ears", initializer=_alone)
         self.deaf = deaf(answering)
         """Why the network cannot listen, ``None`` if it can."""
@@ -103,7 +105,11 @@ class Ears:
                 task.cancel()
 
     async def _run(self, call: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self.pool, call)
+        loop = asyncio.get_running_loop()
+        heard = loop.run_in_executor(self.pool, call)
+        self.begun[heard] = loop.time()
+        heard.add_done_callback(self.begun.pop)
+        return await heard
 
 
 def deaf(answering: Answering) -> CrnnError | None:

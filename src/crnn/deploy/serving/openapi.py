@@ -17,7 +17,7 @@ ERRORS = {
     421: "The host is not this server's.",
     422: "The only sample of the request cannot be answered.",
     500: "A mistake of the server.",
-    503: "Too many samples wait, or the server stops; ask again after Retry-After seconds.",
+    503: "Too many samples wait, or the server stops or hangs; ask again after Retry-After seconds.",
     504: "There was no answer in time.",
 }
 
@@ -28,9 +28,9 @@ def document(about: Mapping[str, Any], *, token: bool) -> dict[str, Any]:
     paths = {
         f"/{task}": {"post": _ask(about)},
         "/about": {"get": _get("What is served: task, inputs, limits.", {"type": "object"})},
-        "/health": {"get": _get("Whether the server lives.", {"type": "object"}, open=True)},
+        "/health": {"get": _get("Whether the server lives: 503 while a batch hangs.", {}, 503, open=True)},
         "/ready": {
-            "get": _get("Whether it answers: 503 before it is warm, and while it stops.", {}, 503, open=True),
+            "get": _get("Whether it answers: 503 before it is warm, while it stops or hangs.", {}, 503, open=True),
         },
         "/metrics": {
             "get": {

@@ -90,7 +90,7 @@ def serve(
                     signal.signal(number, handler)
 
         def handle_exit(self, sig: int, frame: Any) -> None:
-            if self.told:  # a batch may be under way that nothing else ends
+            if self.told:  # a batch may be at work that nothing else ends
                 signal.signal(sig, signal.SIG_DFL)
                 signal.raise_signal(sig)
             self.told = monotonic()
@@ -98,7 +98,10 @@ def serve(
         async def on_tick(self, counter: int) -> bool:
             if self.told:
                 service.stop()
-                if not service.asking and monotonic() - self.told >= drain:
+                hangs = service.hanging.is_set() and not service.asking
+                if (hangs or not service.busy) and monotonic() - self.told >= drain:
+                    if hangs:  # its thread would be waited for, for ever
+                        self.handle_exit(signal.SIGTERM, None)
                     self.should_exit = True
             return await super().on_tick(counter)
 

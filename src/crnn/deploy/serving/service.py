@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from crnn import __version__
@@ -15,6 +13,7 @@ from crnn.deploy.answering import Answering
 from crnn.deploy.page import PageReader
 from crnn.deploy.serving.answers import Answerer, pool_of, workers_of
 from crnn.deploy.serving.batches import Batches
+from crnn.deploy.serving.folder import private_folder
 from crnn.deploy.serving.jobs import Job, Options
 from crnn.deploy.serving.limits import Limits, Refused
 from crnn.deploy.serving.listening import Ears
@@ -27,6 +26,8 @@ SURE = 0.7
 """Share of the time limit within which an answer must be likely for a request to be taken."""
 CROWD = 4
 """Requests that may be read or answered at once, for each sample that may wait."""
+LOOK = 0.5
+"""Seconds between two looks at a batch that hangs."""
 
 
 class Gone(Exception):
@@ -65,6 +66,8 @@ class Service:
         self.asking = 0
         """Requests that were taken and are not answered yet."""
         self.stopping = asyncio.Event()
+        self.hanging = asyncio.Event()
+        """Whether a batch has been at work for longer than it may, which no thread can be made to leave."""
         self.answerer: Answerer
         self.ears: Ears
         self.batches: Batches
@@ -73,20 +76,21 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Threads and folder of the service, and a network that has seen something."""
-        with TemporaryDirectory(prefix="crnn-serve-") as folder, pool_of(self.workers) as pool:
-            self.answerer = Answerer(self.network, self.limits, Path(folder))
+        with private_folder() as folder, pool_of(self.workers) as pool:
+            self.answerer = Answerer(self.network, self.limits, folder)
             self.ears = Ears(self.answerer.answering, self.limits, self.workers, self.stopping)
             options: dict[str, Any] = {"workers": self.workers, "size": self.batch_size, "wait": self.wait}
             options["patience"] = SURE * self.limits.timeout
             self.batches = Batches(self._counted, pool, most=self.limits.max_queue, **options)
             await asyncio.get_running_loop().run_in_executor(pool, self.answerer.warm)
-            handing_out = asyncio.ensure_future(self.batches.run())
+            own = [asyncio.ensure_future(task) for task in (self.batches.run(), self._watch())]
             self.ready = True
             try:
                 yield
             finally:
                 self.stop()
-                handing_out.cancel()
+                for task in own:
+                    task.cancel()
                 self.ears.pool.shutdown()
 
     def stop(self) -> None:
@@ -99,8 +103,9 @@ class Service:
     ) -> list[tuple[Job, Any]]:
         """The jobs of a request, once they are read, each with its answer. ``gone`` returns when the client goes.
 
-        Raises ``Refused``: 503 where too many wait or the server stops, 504 after too long; and ``Gone``.
+        Raises ``Refused``: 503 where too many wait, the server stops or hangs, 504 after too long; and ``Gone``.
         """
+        self.alive()
         if self.stopping.is_set():
             raise Refused(503, "the server stops", expected="one that stays", do="Ask again in a second.", retry=1)
         if self.asking >= CROWD * self.limits.max_queue:
@@ -119,20 +124,47 @@ class Service:
         finally:
             self.asking -= 1
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request waits for its answer, or a thread is at work, maybe for nobody."""
+        return bool(self.asking or self.batches.begun)
+
+    def alive(self) -> None:
+        """Raises ``Refused`` (503) while a batch hangs."""
+        if self.hanging.is_set():
+            given, most = "a batch hangs in the network", f"one within {self.limits.max_batch:g} seconds (--max-batch)"
+            do = "Ask again when the server has been started anew."
+            raise Refused(503, given, expected=most, do=do, retry=max(1, round(self.limits.timeout)))
+
+    async def _watch(self) -> None:
+        """Look whether a batch, or a piece of live sound, takes too long, and whether it came to an end after all."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            began = min([*self.batches.begun.values(), *self.ears.begun.values()], default=clock())
+            left = began + self.limits.max_batch - clock()
+            if left > 0:
+                self.hanging.clear()
+            else:
+                self.hanging.set()
+            await asyncio.sleep(left if left > 0 else LOOK)
+
     async def _awaited(self, jobs: Sequence[Job], gone: Callable[[], Awaitable[Any]]) -> list[Any]:
         answers = asyncio.gather(*(job.done for job in jobs), return_exceptions=True)
-        leaving = asyncio.ensure_future(gone())
+        leaving, hanging = asyncio.ensure_future(gone()), asyncio.ensure_future(self.hanging.wait())
         try:
             seconds, first = self.limits.timeout, asyncio.FIRST_COMPLETED
-            done, _ = await asyncio.wait({answers, leaving}, timeout=seconds, return_when=first)
+            done, _ = await asyncio.wait({answers, leaving, hanging}, timeout=seconds, return_when=first)
         finally:
             leaving.cancel()
+            hanging.cancel()
         if answers in done:
             return answers.result()
-        answers.cancel()
+        for job in jobs:
+            job.done.cancel()
         self.batches.drop()
         if leaving in done:
             raise Gone
+        self.alive()
         given, do = f"there was no answer after {seconds:g} seconds", "Send less, or ask again when less is asked."
         raise Refused(504, given, expected="one by then", do=do, retry=1)
 
@@ -151,7 +183,7 @@ class Service:
             {
                 "name": name,
                 "kind": getattr(kind.spec, "kind", ""),
-                "suffixes": sorted(kind.suffixes),
+                "suffixes": sorted(answerer.endings(kind)),
                 "text": bool(kind.spec.vocabulary),
             }
             for name, kind in kinds.items()

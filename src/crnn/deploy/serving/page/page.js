@@ -2,7 +2,7 @@
 
 import { answered, clear, failed, newCard, play, progress, put, rows, stands } from "./cards.js";
 import { listen } from "./listening.js";
-import { known, request } from "./server.js";
+import { known, request, secret } from "./server.js";
 import { command, count, does, reads, sentence, trouble } from "./words.js";
 
 const AT_ONCE = 4; // requests that wait for the server side by side
@@ -193,6 +193,14 @@ async function begin() {
   $("files").accept = first.suffixes.join();
 }
 
+$("routes").addEventListener("click", async (event) => {
+  if (!secret()) return; // the link leads there by itself
+  event.preventDefault(); // which no link does with a token
+  const reply = await request("GET", "openapi.json");
+  const link = Object.assign(document.createElement("a"), { target: "_blank" });
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(reply.body, null, 1)], { type: "application/json" }));
+  link.click();
+});
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   if (about.inputs.length > 1) askSeveral();

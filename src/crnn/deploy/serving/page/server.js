@@ -9,6 +9,11 @@ const $ = (id) => document.getElementById(id);
 let token = "";
 let asked = null; // the promise of a token, while it is asked for
 
+/** Whether the server wants a token, which was given. */
+export function secret() {
+  return Boolean(token);
+}
+
 /** `address` with the token in it, for sockets, which have no headers. */
 export function known(address) {
   if (token) address.searchParams.set("token", token);
