@@ -34,6 +34,12 @@ def test_files_that_turn_out_broken_are_named_and_a_run_that_is_done_says_so(
     assert crnn("train", "classify", "--data", tmp_path / "data", "--out", run, "--epochs", 1, *TINY) == 0
     said = capsys.readouterr().err
     assert "1 samples could not be read" in said and f"{broken}: cannot be decoded" in said
+    (tmp_path / "data" / "light").rename(tmp_path / "data" / "bright")
+    assert crnn("test", run, tmp_path / "data") == 0  # labels that the network has never seen are told
+    said = capsys.readouterr().err
+    assert "6 of 11 samples have an answer that the network cannot give" in said
+    assert "the first: bright/0.png: has the label 'bright'; expected one of the 2 labels" in said
+    (tmp_path / "data" / "bright").rename(tmp_path / "data" / "light")
     assert crnn("train", "--resume", run) == 0
     said = capsys.readouterr().err
     assert f"all its epochs (1) are done; to learn on: crnn train ... --start {run}" in said

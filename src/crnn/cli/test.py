@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as _json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ from crnn.cli.options import threads as use_threads
 from crnn.cli.pages import page_reader, reads_pages, test_pages
 from crnn.config import DataSettings
 from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.types import Sample
 
 
 def test(
@@ -92,6 +94,7 @@ def test(
         others = dict(read_answers(text) for text in baseline or [])
         tested = evaluate(predictor, samples, progress=lambda: bar.advance(row), others=others, apart=apart)
     say_left_out(console, [*left_out, *tested.left_out], most=5)
+    _say_unknown(console, predictor.task, tested.samples)
     _print(tested, f"{bundle} on {data}" + (f" ({part})" if part else ""))
     result = result_of(predictor, tested, data, part or "all", name or (json.stem if json else Path(bundle).name))
     if json is not None:
@@ -109,6 +112,17 @@ def test(
     if predictions is not None:
         predictor.task.write(tested.predictions, predictions)
     return 0
+
+
+def _say_unknown(console: Console, task: Any, samples: Sequence[Sample]) -> None:
+    """Words and labels that the network has never learned to give: often the wrong data, and errors in any case."""
+    if task.answer not in ("text", "label", "events"):
+        return
+    problems = [problem for sample in samples if (problem := task.problem(sample)) is not None]
+    if problems:
+        share = f"{len(problems):,} of {len(samples):,} samples have"
+        said = f"{share} an answer that the network cannot give, and count as errors; the first: {problems[0]}"
+        console.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def read_answers(text: str) -> tuple[str, dict[str, Any]]:
