@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import get_ident
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules import module as modules
+from torch.overrides import TorchFunctionMode
 
 SPARE = 1000
 """Parts without weights that any network may have."""
@@ -16,6 +18,15 @@ PARTS = 16
 """Parts (modules, weights) for each array of weights."""
 BUFFERS = 1 << 26
 """Numbers that are not learned, beyond as many as are."""
+
+
+class _Undrawn(TorchFunctionMode):
+    """No normal numbers are drawn: where there is no memory, torch loads its compiler to do so, for seconds."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in (nn.init.normal_, torch.Tensor.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 @contextmanager
@@ -33,7 +44,7 @@ def unreal(arrays: int) -> Iterator[None]:
     hooks = [modules.register_module_parameter_registration_hook(count)]
     hooks.append(modules.register_module_module_registration_hook(count))
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Undrawn():
             yield
     finally:
         for hook in hooks:
