@@ -8,9 +8,11 @@ answers look like.
 
 from __future__ import annotations
 
+import copy
 import csv
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -312,10 +314,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return folder
 
 
-def read_made(task: str, kind: str, folder: Path) -> list[Sample]:
-    """The samples of a made set, as training would read them."""
+@cache
+def read_made(task: str, kind: str, folder: Path) -> tuple[Sample, ...]:
+    """The samples of a made set, as training would read them; read once."""
     recipe = fill(Recipe, {"task": {"name": task, **ASKED.get(task, {})}, "input": {"name": kind}}, "recipe")
-    return open_data(folder, asked=asked_of(recipe))
+    return tuple(open_data(folder, asked=asked_of(recipe)))
+
+
+@cache
+def learned_of(task: str, kind: str, folder: Path, size: int) -> tuple[Any, Any]:
+    """What a task and a kind of input, at that ``size``, learn of a made set. To be copied."""
+    seen = list(read_made(task, kind, folder))
+    sizes = {f.name for f in dataclasses.fields(INPUTS[kind].Settings)} & {"height", "width"}
+    learned = TASKS[task].learn(fill(TASKS[task].Settings, ASKED.get(task, {}), "task"), seen)
+    return learned, inputs.learn({"name": kind, **dict.fromkeys(sizes, size)}, seen)
 
 
 @pytest.fixture(scope="session")
@@ -327,7 +339,7 @@ def what_is_asked() -> Mapping[str, Mapping[str, Any]]:
 @pytest.fixture(scope="session")
 def samples(made: Callable[..., Path]) -> Callable[..., list[Sample]]:
     """``samples(task, kind)``: those of a made set."""
-    return lambda task, kind: read_made(task, kind, made(task, kind))
+    return lambda task, kind: list(read_made(task, kind, made(task, kind)))
 
 
 @pytest.fixture(scope="session")
@@ -361,15 +373,12 @@ def tiny(made: Callable[..., Path]) -> Callable[..., Bundle]:
     """``tiny(model, task, kind)``: a small network with fresh weights, at the least input that the model takes."""
 
     def make(model: str, task: str = "transcribe", kind: str = "line", **encoder: Any) -> Bundle:
-        samples = read_made(task, kind, made(task, kind))
-        learned = TASKS[task].learn(fill(TASKS[task].Settings, ASKED.get(task, {}), "task"), samples)
-        sizes = {f.name for f in dataclasses.fields(INPUTS[kind].Settings)} & {"height", "width"}
+        values = {"name": model, **shrink(MODELS[model]), **encoder}
         refused: SettingsError | None = None
         for size in SIZES:
             try:
-                table = {"name": kind, **dict.fromkeys(sizes, size)}
-                values = {"name": model, **shrink(MODELS[model]), **encoder}
-                return build(learned, inputs.learn(table, samples), values)
+                learned, seen = copy.deepcopy(learned_of(task, kind, made(task, kind), size))
+                return build(learned, seen, values)
             except SettingsError as error:
                 refused = error
         raise AssertionError(f"{model} takes none of the sizes {SIZES}") from refused

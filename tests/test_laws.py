@@ -156,8 +156,9 @@ def test_padding_enters_no_statistic_in_training(
     expected = side_by_side(alone, inputs, monkeypatch)
     for here, there in zip(together, expected, strict=True):
         torch.testing.assert_close(here, there, rtol=1e-4, atol=2e-5)
+    state = alone.state_dict()
     for name, value in net.state_dict().items():
-        torch.testing.assert_close(value, alone.state_dict()[name], rtol=1e-4, atol=1e-5, msg=name)
+        torch.testing.assert_close(value, state[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
 def side_by_side(net: nn.Module, inputs: Seq, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
@@ -355,10 +356,9 @@ def test_round_trip_gives_the_same_bits(
     after = bundles.load(tmp_path / "a.safetensors")
     assert not after.net.training
     assert after.description() == before.description()
-    assert {k: v.dtype for k, v in before.net.state_dict().items()} == {
-        k: v.dtype for k, v in after.net.state_dict().items()
-    }
-    assert all(torch.equal(v, after.net.state_dict()[k]) for k, v in before.net.state_dict().items())
+    states = [b.net.state_dict() for b in (before, after)]
+    assert {k: v.dtype for k, v in states[0].items()} == {k: v.dtype for k, v in states[1].items()}
+    assert all(torch.equal(v, states[1][k]) for k, v in states[0].items())
     with torch.no_grad():
         for here, there in zip(*(b.task.predict(b.net, batch) for b in (after, before)), strict=True):
             assert replace(here, value=None) == replace(there, value=None)
@@ -374,8 +374,9 @@ def test_half_of_the_size_loads_too(model: str, kind: str, task: str, tiny: Tiny
     before.save(tmp_path / "whole.safetensors")
     before.save(tmp_path / "half.safetensors", half=True)
     after = bundles.load(tmp_path / "half.safetensors")
+    state = after.net.state_dict()
     for key, value in before.net.state_dict().items():
-        found = after.net.state_dict()[key]
+        found = state[key]
         assert found.dtype == value.dtype and torch.equal(found, value.half().to(value.dtype)), key
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
     assert sizes[0] < 0.75 * sizes[1]
