@@ -37,6 +37,7 @@ def test_each_channel_has_mean_0_and_deviation_1_of_the_training_part() -> None:
         ("a.txt", "1 2\n3  4\n"),
         ("a.csv", "time,x,y\n0,1,2\n1,3,4\n"),
         ("a.csv", ",x,y\n0,1,2\n1,3,4\n"),
+        ("a.csv", "time;x;y\n0,0;1,0;2,0\n0,5;3,0;4e0\n"),
     ],
 )
 def test_files_as_people_have_them(name: str, text: str, tmp_path: Path) -> None:
@@ -53,6 +54,36 @@ def test_columns_that_are_wanted(tmp_path: Path) -> None:
         learned(tmp_path / "a.csv")
     with pytest.raises(DataError, match=r"a.csv: has the columns 'x', 'name', 'y'; expected 'z'"):
         learned(tmp_path / "a.csv", columns=("z",))
+
+
+def test_channels_are_known_by_their_names(tmp_path: Path) -> None:
+    for name, text in (
+        ("a", "time,x,y\n0,1,2\n1,3,4\n"),
+        ("b", "x,y\n1,2\n3,4\n"),
+        ("turned", "y,time,x\n2,0,1\n4,1,3\n"),
+        ("more", "z,x,y\n9,1,2\n9,3,4\n"),
+        ("other", "u,v\n1,2\n3,4\n"),
+        ("nameless", "1,2\n3,4\n"),
+    ):
+        (tmp_path / f"{name}.csv").write_text(text)
+    kind = learned(tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "turned.csv")
+    for known in (kind, Series.restore(kind.settings, kind.learned())):
+        assert known.names == ("x", "y")
+        read = {file.stem: known._read(file).tolist() for file in tmp_path.iterdir()}
+        assert all(values == [[1, 2], [3, 4]] for values in read.values()), read
+    mixed = learned(tmp_path / "other.csv", tmp_path / "a.csv", tmp_path / "nameless.csv")
+    assert mixed.names == () and mixed._read(tmp_path / "turned.csv").tolist() == [[2, 1], [4, 3]], "by place"
+    assert learned(tmp_path / "a.csv", columns=("y",))._read(tmp_path / "turned.csv").tolist() == [[2], [4]]
+
+
+def test_another_rate_is_told(tmp_path: Path) -> None:
+    for name, step in (("a", 0.02), ("b", 0.02), ("c", 0.01)):
+        (tmp_path / f"{name}.csv").write_text("time,x\n" + "".join(f"{i * step:.2f},{i % 7}\n" for i in range(20)))
+    kind = learned(*(tmp_path / f"{name}.csv" for name in "abc"))
+    assert kind.look(tmp_path / "a.csv").findings == ()
+    (finding,) = Series.restore(kind.settings, kind.learned()).look(tmp_path / "c.csv").findings
+    assert finding.sentence == "goes in steps of 0.01 of its clock, the training part in steps of 0.02"
+    assert kind.look(np.arange(9.0)[:, None]).findings == ()
 
 
 def test_gaps_are_refused_by_their_place_or_bridged(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,26 +18,57 @@ SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".npy"})
 CLOCKS = ("time", "timestamp", "t", "date", "datetime", "index", "")
 """Names of columns that count or tell the time, in lower case; they are no channels."""
 ABSENT = ("", "nan", "na", "null", "?")
+COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
+CLOCKED = 1000  # rows that the step of a clock is taken from
+Read = TypeVar("Read")
 
 
-def read_numbers(path: Path, columns: Sequence[str] = ()) -> np.ndarray:
+def read_numbers(path: Path, columns: Sequence[str] = (), usual: Sequence[str] = ()) -> np.ndarray:
     """The recording in ``path`` as float32 ``(time, channels)``; absent values are NaN.
 
-    ``columns`` names those that are wanted (or gives their numbers, from 1). Raises ``DataError``.
+    ``columns`` names those that are wanted (or gives their numbers, from 1); without it a file that has all the
+    ``usual`` ones gives these, in their order. Raises ``DataError``.
     """
+    if path.suffix.lower() == ".npy":
+        return as_recording(_read(path, read_npy), path)
+    text = _text(path)
+    if not text.strip():
+        do = "Copy it again or take it out of the data."
+        raise DataError("holds no rows", expected="a recording", do=do, file=path)
+    return _table(text, path, columns, usual)
+
+
+def heading_of(path: Path) -> tuple[tuple[str, ...], float | None]:
+    """The names of the channels of ``path``, none where it says none; and the step of its clock, in the clock's unit,
+    ``None`` without one that counts. Raises ``DataError``."""
+    text = "" if path.suffix.lower() == ".npy" else _text(path)
+    if not text.strip():
+        return (), None
+    names, _, delimiter, skip = _layout(text)
+    clock = next((i for i, name in enumerate(names) if name.strip().lower() in CLOCKS), None)
+    channels = tuple(name for name in names if name.strip().lower() not in CLOCKS)
+    rows = [_cells(line, delimiter) for line in text.splitlines()[skip : skip + CLOCKED] if line.strip()]
+    if clock is None or len(rows) < 2:
+        return channels, None
+    times = [_number(row[clock], delimiter) if len(row) > clock else None for row in rows]
+    if any(time is None for time in times):
+        return channels, None
+    step = float(np.median(np.diff(np.array(times, np.float64))))
+    return channels, step if step > 0 else None
+
+
+def _text(path: Path) -> str:
+    return _read(path, lambda path: path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
+
+
+def _read(path: Path, how: Callable[[Path], Read]) -> Read:
     try:
-        if path.suffix.lower() == ".npy":
-            return as_recording(read_npy(path), path)
-        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+        return how(path)
     except FileNotFoundError as error:
         raise DataError("is not there", expected="a recording", do="Check the path.", file=path) from error
     except BROKEN as error:
         do = "Copy it again or take it out of the data."
         raise DataError(f"cannot be read ({error})", expected="a file of numbers", do=do, file=path) from error
-    if not text.strip():
-        do = "Copy it again or take it out of the data."
-        raise DataError("holds no rows", expected="a recording", do=do, file=path)
-    return _table(text, path, columns)
 
 
 def as_recording(x: np.ndarray, file: Path | str | None = None) -> np.ndarray:
@@ -52,13 +85,18 @@ def as_recording(x: np.ndarray, file: Path | str | None = None) -> np.ndarray:
     return x.astype(np.float32)
 
 
-def _table(text: str, path: Path, columns: Sequence[str]) -> np.ndarray:
+def _layout(text: str) -> tuple[list[str], int, str | None, int]:
+    """The columns' names, none without a header; how many there are; what lies between; and lines before the rows."""
     first = next(line for line in text.splitlines() if line.strip())
     delimiter = next((d for d in ("\t", ";", ",") if d in first), None)
-    names = _cells(first, delimiter)
-    header = any(_number(cell) is None for cell in names)
-    skip = text.splitlines().index(first) + header
-    wanted = _wanted(names if header else [], len(names), columns, path)
+    cells = _cells(first, delimiter)
+    header = any(_number(cell, delimiter) is None for cell in cells)
+    return cells if header else [], len(cells), delimiter, text.splitlines().index(first) + header
+
+
+def _table(text: str, path: Path, columns: Sequence[str], usual: Sequence[str]) -> np.ndarray:
+    names, count, delimiter, skip = _layout(text)
+    wanted = _wanted(names, count, columns or (usual if set(usual) <= set(names) else ()), path)
     if not any(line.strip() for line in text.splitlines()[skip:]):
         do = "Copy it again or take it out of the data."
         raise DataError("holds no rows of numbers", expected="a recording", do=do, file=path)
@@ -84,7 +122,7 @@ def _slowly(text: str, delimiter: str | None, wanted: Sequence[int], skip: int, 
                 do="Correct or delete that row.",
                 file=path,
             )
-        values = [_number(cells[i]) for i in wanted]
+        values = [_number(cells[i], delimiter) for i in wanted]
         for i, value in zip(wanted, values, strict=True):
             if value is None:
                 do = "Correct or delete that row; name the columns that are wanted in input.columns."
@@ -116,10 +154,11 @@ def _cells(line: str, delimiter: str | None) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
 
 
-def _number(cell: str) -> float | None:
+def _number(cell: str, delimiter: str | None) -> float | None:
+    """A number with a point or, where commas part no cells, a comma; NaN for nothing."""
     if cell.strip().lower() in ABSENT:
         return float("nan")
     try:
         return float(cell)
     except ValueError:
-        return None
+        return float(cell.replace(",", ".")) if delimiter != "," and COMMA.fullmatch(cell.strip()) else None

@@ -1,12 +1,15 @@
 """Recordings of numbers, of one channel or many: sensors, prices, traces of a pen. Time runs along the rows.
 
-Each channel is shifted and scaled to mean 0 and deviation 1 of the training part.
+Each channel is shifted and scaled to mean 0 and deviation 1 of the training part. Where its files name their channels,
+a file that has these names gives them in the same order, whatever else it has.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,7 +20,7 @@ from PIL import Image, ImageDraw
 
 from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._kind import Kind
-from crnn.data.inputs._numbers import SUFFIXES, as_recording, read_numbers
+from crnn.data.inputs._numbers import SUFFIXES, as_recording, heading_of, read_numbers
 from crnn.data.inputs._scale import scale_of
 from crnn.data.inputs.series_augment import SeriesAugment
 from crnn.data.timelines import Span, covered
@@ -28,6 +31,7 @@ from crnn.types import InputSpec, Sample
 Source = Path | np.ndarray | Span
 """A file of numbers, an array ``(time,)`` or ``(time, channels)``, or a span of a timeline, whose gaps are filled."""
 LOOKS = 5000  # recordings of the training part that the scale is learned from
+HEADINGS = 200  # of which the names of the channels are
 SHOWN = (640, 160)  # pixels of the plot in reports
 COLOURS = ("#2457c5", "#c2571a", "#2a8a4a", "#a13a8a", "#7a6a00", "#3a8aa1")
 
@@ -54,9 +58,15 @@ class Series(Kind):
         """Most steps; longer recordings are refused."""
 
     def __init__(
-        self, settings: Settings = Settings(), mean: Sequence[float] = (0.0,), deviation: Sequence[float] = (1.0,)
+        self,
+        settings: Settings = Settings(),
+        mean: Sequence[float] = (0.0,),
+        deviation: Sequence[float] = (1.0,),
+        *,
+        names: Sequence[str] = (),
+        step: float | None = None,
     ) -> None:
-        self.settings = settings
+        self.settings, self.names, self.step = settings, tuple(names), step
         self.mean, self.deviation = np.array(mean, np.float32), np.array(deviation, np.float32)
         rate = settings.rate / settings.every
         self.spec = InputSpec("series", len(self.mean), rate=rate or None)
@@ -74,7 +84,9 @@ class Series(Kind):
         spans = [sample.x for sample in samples if isinstance(sample.x, Span)]
         samples = [Sample(s.id, s.x) for s in samples if not isinstance(s.x, Span)]
         samples += [Sample("timeline", table[np.isfinite(table).all(1)]) for table in covered(spans)]
-        plain = cls(settings, [0.0] * settings.channels or [0.0], [1.0] * settings.channels or [1.0])
+        names, step = _usual([s.x for s in samples if isinstance(s.x, Path)][:HEADINGS])
+        names = () if settings.columns else names
+        plain = cls(settings, [0.0] * settings.channels or [0.0], [1.0] * settings.channels or [1.0], names=names)
         errors: list[CrnnError] = []
         sums: dict[int, list[np.ndarray]] = {}
         for sample in samples[:: max(1, len(samples) // LOOKS)]:
@@ -94,16 +106,18 @@ class Series(Kind):
         mean = total / count
         deviation = np.sqrt(np.maximum(square / count - mean**2, 1e-12 + 1e-12 * mean**2))
         deviation[deviation < 1e-5] = 1.0  # a channel that stands still stays zero
-        return cls(settings, mean.tolist(), deviation.tolist())
+        return cls(settings, mean.tolist(), deviation.tolist(), names=names if len(names) == usual else (), step=step)
 
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Self:
         count = settings.channels or 1
         blank = {"mean": [0.0] * count, "deviation": [1.0] * count}
-        return cls(settings, *scale_of(learned or blank))
+        names, step = tuple(map(str, learned.get("names", ()))), learned.get("step")
+        return cls(settings, *scale_of(learned or blank), names=names, step=None if step is None else float(step))
 
     def learned(self) -> dict[str, Any]:
-        return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+        scale = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+        return {**scale, "names": list(self.names), **({} if self.step is None else {"step": self.step})}
 
     def steps(self, source: Source) -> int:
         return source.stop - source.start if isinstance(source, Span) else len(self._checked(source))
@@ -133,7 +147,15 @@ class Series(Kind):
             do = "Look at these recordings; drop them if the sensor was off."
             finding = Finding("warning", "nothing moves", None, "has the same values in all its steps", do)
             return Look(len(x), None, (finding,))
-        return Look(len(x), blake2b(x.tobytes(), digest_size=16).digest())
+        return Look(len(x), blake2b(x.tobytes(), digest_size=16).digest(), tuple(self._other_pace(source)))
+
+    def _other_pace(self, source: Source) -> Iterator[Finding]:
+        """That its clock goes in other steps than those of the training part."""
+        step = heading_of(source)[1] if isinstance(source, Path) and self.step else None
+        if step and self.step and not 0.95 < step / self.step < 1.05:
+            said = f"goes in steps of {step:g} of its clock, the training part in steps of {self.step:g}"
+            do = "Bring the recordings to one rate: steps are taken as they come, whatever their times."
+            yield Finding("warning", "another rate", None, said, do)
 
     def picture(self, source: Source) -> bytes:
         """A line for each channel, at most six."""
@@ -153,7 +175,7 @@ class Series(Kind):
     def _read(self, source: Source) -> np.ndarray:
         """The recording as it is, without gaps."""
         if isinstance(source, Path):
-            x, file = read_numbers(source, self.settings.columns), str(source)
+            x, file = read_numbers(source, self.settings.columns, self.names), str(source)
         elif isinstance(source, Span):
             return source.x
         elif isinstance(source, np.ndarray):
@@ -187,6 +209,21 @@ class Series(Kind):
                 do="Give the same columns, or name them in input.columns.",
                 file=str(source) if isinstance(source, Path) else None,
             )
+
+
+def _usual(files: Sequence[Path]) -> tuple[tuple[str, ...], float | None]:
+    """The names of channels that most of ``files`` have, and the median step of their clocks; none where most have
+    none."""
+    found = []
+    for file in files:
+        with suppress(CrnnError):  # reading will say what is wrong
+            found.append(heading_of(file))
+    headings = Counter(tuple(sorted(names)) for names, _ in found)
+    most = headings.most_common(1)[0][0] if headings else ()
+    names = next((names for names, _ in found if tuple(sorted(names)) == most), ())
+    steps = [step for _, step in found if step is not None]
+    plain = 2 * headings[most] <= len(found) or len(set(names)) < len(names)
+    return () if plain else names, float(np.median(steps)) if 2 * len(steps) > len(found) else None
 
 
 def between(x: np.ndarray, order: np.ndarray) -> np.ndarray:
