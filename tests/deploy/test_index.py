@@ -145,12 +145,15 @@ def test_the_command(tiny: Tiny, folder: Path, tmp_path: Path, capsys: pytest.Ca
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and len(lines) == 7 and "of which 0" in err
     assert " ".join(part["words"] for part in lines[0]["matched"]) == "first ant"
+    code, out, err = ran(["predict", bundle, str(folder), "--find", "First ant.", "--json", "--top", "1"], capsys)
+    (line,) = out.splitlines()
+    assert " ".join(part["words"] for part in json.loads(line)["matched"]) == "first ant ."
     page = tmp_path / "found.html"
     (folder / "broken.png").write_bytes(b"")
     code, out, err = ran(["predict", bundle, str(folder), "--find", "<i> ant", "--csv", "--explain", str(page)], capsys)
     assert code == 1 and "broken.png" in err and len(out.splitlines()[0].split(",")) == 2
     shown = page.read_text(encoding="utf-8")
-    assert shown.count("<svg role") == 7 and "<i> ant" not in shown
+    assert shown.count("<svg role") == 7 and "<i> ant" not in shown and "spoke for" not in shown
 
 
 @pytest.mark.parametrize(
@@ -160,6 +163,8 @@ def test_the_command(tiny: Tiny, folder: Path, tmp_path: Path, capsys: pytest.Ca
         (["-", "--find", "one"], "expected one folder"),
         (["a", "--find", "one", "--live"], "--live is given with --find"),
         (["a", "--find", "one", "--beam", "3"], "--beam and its like is given with --find"),
+        (["a", "--find", " "], "none of the words of ' ' is known"),
+        (["a", "--find", "one", "--top", "0"], "--top is 0; expected at least 1"),
         (["a", "--index", "x"], "--index is given; expected --find with it"),
     ],
 )

@@ -13,6 +13,7 @@ from crnn.cli.options import say_left_out
 from crnn.errors import SettingsError
 
 USUAL = 10  # pictures that are told where nobody says how many
+NOTE = "Words of one colour are matched with the frame of this colour; one as large as the picture is the whole of it."
 
 
 def find(
@@ -33,7 +34,7 @@ def find(
     if len(sources) != 1 or sources == ["-"]:
         given = f"--find is given with {len(sources)} sources"
         raise SettingsError(given, expected="one folder", do="Name the folder in which pictures are looked for.")
-    found, made, strange = search(predictor, sources[0], sentence, top=top if top > 1 else USUAL, index=index)
+    found, made, strange = search(predictor, sources[0], sentence, top=top, index=index)
     if strange:
         said = f"not known, and passed over as such: {', '.join(dict.fromkeys(strange))}"
         console.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -69,4 +70,4 @@ def _write(page: Path, predictor: Any, sentence: str, found: list[Any]) -> None:
         str(each.path): predictor.task.show_found(each.places, predictor.kind.shown(each.path)) for each in found
     }
     summary = {"bundle": predictor.name, "sentence": sentence, "files": len(found)}
-    write_answers(page, fragments, title=f"{predictor.task.name}: {sentence}", summary=summary)
+    write_answers(page, fragments, title=f"{predictor.task.name}: {sentence}", summary=summary, note=NOTE)

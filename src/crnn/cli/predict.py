@@ -18,6 +18,7 @@ from crnn.cli.options import (
     Arithmetic,
     BatchSize,
     Format,
+    Outside,
     Reader,
     ReadOptions,
     Threads,
@@ -45,7 +46,13 @@ def predict(
         ),
     ] = None,
     json: Annotated[bool, Parameter(help="Print JSON lines: the answer, its score, its parts.", negative="")] = False,
-    top: Annotated[int, Parameter(help="Labels to print for each file (or texts, with --json), likeliest first.")] = 1,
+    top: Annotated[
+        int | None,
+        Parameter(
+            help="Labels to print for each file (or texts, with --json), likeliest first; pictures, with --find. "
+            "[default: 1; with --find 10]"
+        ),
+    ] = None,
     csv: Annotated[bool, Parameter(help="Print CSV: file, answer, score.", negative="")] = False,
     explain: Annotated[Path | None, Parameter(help="Write a page with the moments that made each answer.")] = None,
     of: Annotated[
@@ -66,6 +73,7 @@ def predict(
     reader: Reader = None,
     xml: Annotated[Literal["page", "alto"], Parameter(help="What --out FOLDER writes for pages.")] = "page",
     format: Format = "auto",
+    outside: Outside = False,
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
     threads: Threads = 0,
@@ -88,6 +96,8 @@ def predict(
     from crnn.deploy.ready import is_exported
     from crnn.deploy.ready import predictor as ready
 
+    if top is not None and top < 1:
+        raise SettingsError(f"--top is {top}", expected="at least 1", do="Say how many answers.")
     use_threads(0 if is_exported(bundle) else threads)
     console = Console(stderr=True)
     predictor: Any = ready(bundle, precision=precision, batch_size=batch_size, threads=threads)
@@ -97,7 +107,7 @@ def predict(
             raise SettingsError(given, expected="pictures of pages to read", do="Leave it out.")
         finder, options = predictor, {"precision": precision, "batch_size": batch_size}
         predictor = page_reader(finder, reader, reading, options)
-        job = _Job(sources, format, asked(finder, truths=False), finder.kind.source)
+        job = _Job(sources, format, asked(finder, outside=outside, truths=False), finder.kind.source)
         kind, many = (
             "json" if json else "csv" if csv else "",
             len(sources) > 1 or sources == ["-"] or Path(sources[0]).is_dir(),
@@ -106,18 +116,20 @@ def predict(
         say_left_out(console, job.left_out, most=10)
         return 1 if job.left_out else 0
     if find is not None:
+        from crnn.cli.find import USUAL
         from crnn.cli.find import find as find_files
 
         _check_find(out=out, live=live, of=of, future=future, reading=reading)
         kind = "json" if json else "csv" if csv else ""
-        return find_files(predictor, sources, find, top=top, index=index, kind=kind, page=explain, console=console)
+        options = {"top": top or USUAL, "index": index, "kind": kind, "page": explain}
+        return find_files(predictor, sources, find, console=console, **options)
     if index is not None:
         raise SettingsError("--index is given", expected="--find with it", do='Write: --find "a dog"')
-    read_as_told(predictor, reading, best=top)
+    read_as_told(predictor, reading, best=top or 1)
     if future:
         look_ahead(predictor, future)
     _check_options(sources, live=live, rate=rate, explain=explain, of=of)
-    job = _Job(sources, format, asked(predictor, truths=False), predictor.kind.source)
+    job = _Job(sources, format, asked(predictor, outside=outside, truths=False), predictor.kind.source)
     if live:
         from crnn.cli.live import listen
 
@@ -135,7 +147,7 @@ def predict(
         job.write_pages(list(answers), out)
     else:
         for answer in answers:
-            sys.stdout.write(_line(predictor.task, answer, "json" if json else "csv" if csv else "", top))
+            sys.stdout.write(_line(predictor.task, answer, "json" if json else "csv" if csv else "", top or 1))
             sys.stdout.flush()
     say_left_out(console, job.left_out, most=10)
     return 1 if job.left_out else 0

@@ -26,7 +26,7 @@ from crnn.tasks._match_head import Looked, MatchHead, Sizes, Told
 from crnn.tasks._match_rows import alike, padded, sentence_rows, snippet_rows, told_of
 from crnn.tasks._match_said import phrases
 from crnn.tasks._sentences import grown, problem_of, texts_of
-from crnn.tasks._vocabulary import END, UNKNOWN, Vocabulary
+from crnn.tasks._vocabulary import END, JOINER, UNKNOWN, Vocabulary
 from crnn.types import Batch, Part, Prediction, Sample
 
 ANY_LENGTH = 10**9
@@ -259,8 +259,9 @@ class Match(Answers):
         """The vectors of the words of ``text`` ``(words, size)``, these words, and those of them that are not known,
         for a search. Raises ``SettingsError`` if none is."""
         numbers, words = self._numbers(text), self.vocabulary.split(text)[: self.settings.longest]
+        words = [word.strip(JOINER) for word in words]
         strange = [word for word, number in zip(words, numbers, strict=False) if number == UNKNOWN]
-        if len(strange) == len(numbers):
+        if len(strange) == len(words):
             given = f"none of the words of {text!r} is known"
             raise SettingsError(given, expected="words of the training part: crnn show", do="Write it in other words.")
         rows, lengths = padded([numbers], net.head.region.weight.device)

@@ -153,9 +153,12 @@ def write_page(
     write_html(path, report, title=title, summary=summary, fragments=fragment)
 
 
-def write_answers(path: Path, fragments: Mapping[str, str], *, title: str, summary: dict[str, Any]) -> None:
-    """A page of answers whose truth nobody knows: ``fragments`` are HTML, by the id of each sample, in their order."""
-    report = Report({}, tuple({"id": id} for id in fragments), details={"note": NOTE})
+def write_answers(
+    path: Path, fragments: Mapping[str, str], *, title: str, summary: dict[str, Any], note: str = NOTE
+) -> None:
+    """A page of answers whose truth nobody knows: ``fragments`` are HTML, by the id of each sample, in their order;
+    ``note`` says what is to be seen in them."""
+    report = Report({}, tuple({"id": id} for id in fragments), details={"note": note})
     write_html(
         path,
         report,
