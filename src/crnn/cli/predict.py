@@ -121,8 +121,8 @@ def predict(
 
         _check_find(out=out, live=live, of=of, future=future, reading=reading)
         kind = "json" if json else "csv" if csv else ""
-        options = {"top": top or USUAL, "index": index, "kind": kind, "page": explain}
-        return find_files(predictor, sources, find, console=console, **options)
+        most = top or USUAL
+        return find_files(predictor, sources, find, top=most, index=index, kind=kind, page=explain, console=console)
     if index is not None:
         raise SettingsError("--index is given", expected="--find with it", do='Write: --find "a dog"')
     read_as_told(predictor, reading, best=top or 1)

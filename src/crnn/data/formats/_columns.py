@@ -136,7 +136,7 @@ def source_of(name: Any, table: Path, where: str) -> Path:
     if not exists(path):
         raise DataError(
             f"{where}names {name!r}, which is not there",
-            expected=f"a file in {table.parent}",
+            expected=f"a file in the folder of {table.name}",
             do="Copy the picture there, or delete the row.",
             file=table,
         )
