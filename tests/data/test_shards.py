@@ -7,6 +7,7 @@ import json
 import pickle
 import tarfile
 from collections.abc import Callable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from crnn.cli import main
 from crnn.config import Recipe, fill
 from crnn.data.formats import open_data
 from crnn.data.inputs import INPUTS, learn
+from crnn.data.label_maps import Legend, Painted, Polygons, read_map, size_of_map
 from crnn.data.packed import Packed
 from crnn.data.shard_index import expand
 from crnn.data.shards import write_shards
@@ -30,6 +32,7 @@ Made = Callable[..., Path]
 PACKED = [
     *(("transcribe", "line"), ("classify", "picture"), ("classify", "sound"), ("classify", "film")),
     *(("classify", "sentence"), ("regress", "series"), ("tag", "sound"), ("caption", "picture"), ("detect", "scene")),
+    *(("segment", "scene"), ("restore", "scene")),
 ]
 
 
@@ -59,13 +62,58 @@ def test_what_is_packed_is_what_was_there(
     for sample in before:
         found = by_id[sample.id]
         assert (found.group, found.split) == (sample.group, sample.split)
-        if task != "detect":
-            assert found.y == sample.y or list(found.y) == list(sample.y)
-        else:
+        if task == "detect":
             assert found.y.boxes == sample.y.boxes and found.y.size == sample.y.size
+        elif task == "segment":
+            np.testing.assert_array_equal(read_map(found.y), read_map(sample.y))
+            assert found.y.legend == sample.y.legend and size_of_map(found.y) == size_of_map(sample.y)
+        elif task == "restore":
+            np.testing.assert_array_equal(reader.decode(found.y), reader.decode(sample.y))
+        else:
+            assert found.y == sample.y or list(found.y) == list(sample.y)
         assert reader.steps(found.x) == reader.steps(sample.x)
         np.testing.assert_array_equal(reader.decode(found.x), reader.decode(sample.x))
     assert [s.id for s in after if s.split == "test"] == [s.id for s in before if s.split == "test"], "in their order"
+
+
+def test_frames_in_a_folder_are_a_film(tmp_path: Path) -> None:
+    for label, film, frame in product("ab", "12", range(3)):
+        path = tmp_path / "films" / label / film / f"f{9 + frame}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (20, 16), 9 * frame + 100 * (label == "b")).save(path)
+    wanted = asked("classify", "film", {})
+    before = open_data(tmp_path / "films", asked=wanted)
+    pack(before, tmp_path / "out", "label")
+    after = open_data(tmp_path / "out", asked=wanted)
+    kind = learn({"name": "film"}, before)
+    assert [(s.id, s.y) for s in before] == [(s.id, s.y) for s in after] and len(after) == 4
+    assert learn({"name": "film"}, after).learned() == kind.learned()
+    for one, other in zip(before, pickle.loads(pickle.dumps(after)), strict=True):
+        assert kind.steps(one.x) == kind.steps(other.x) and kind.reads(other.x)
+        np.testing.assert_array_equal(kind.decode(one.x), kind.decode(other.x))
+    assert str(after[0].x) == str(tmp_path / "out" / "all-000000.tar" / "000000000") and after[0].x.exists()
+
+
+def test_legends_and_polygons_stay_with_their_label_maps(tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (8, 6), 90).save(picture)
+    legends = [Legend(("ground", "tree"), ((0, 0, 0), (9, 9, 9))), Legend(("ground", "tree")), None]
+    maps: list[Any] = [Painted(picture, legend) for legend in legends]
+    maps.append(Polygons(picture, (8, 6), ((1, (0.0, 0.0, 5.0, 0.0, 5.0, 5.0)),), Legend(("ground", "house"))))
+    samples = [Sample(f"{i}", picture, y) for i, y in enumerate([maps[0], *maps])]
+    pack(samples, tmp_path / "out", "map")
+    found = [s.y for s in open_data(tmp_path / "out", asked=asked("segment", "scene", {}))]
+    assert [y.legend for y in found] == [s.y.legend for s in samples]
+    np.testing.assert_array_equal(read_map(found[-1]), read_map(maps[-1]))
+    index = tmp_path / "out" / "all-000000.index"
+    rows = [json.loads(line) for line in index.read_text().splitlines()]
+    for change, said in ((("truth", ["/x", 0, 1]), "no plain name"), (("legend", [1]), "has a legend that is none")):
+        index.write_text(json.dumps(dict(rows[0]) | dict([change])) + "\n")
+        with pytest.raises(DataError, match=said):
+            open_data(tmp_path / "out", asked=asked("segment", "scene", {}))
+    index.write_text(json.dumps(rows[0] | {"inputs": {"": []}}) + "\n")
+    with pytest.raises(DataError, match="a source without a file"):
+        open_data(tmp_path / "out", asked=asked("segment", "scene", {}))
 
 
 def test_training_does_not_tell_shards_from_a_folder(made: Made, tmp_path: Path) -> None:

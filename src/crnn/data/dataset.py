@@ -62,7 +62,8 @@ class Samples(Dataset):
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> list[Sample | CrnnError]:
         """A batch, whose files, where they are far away, are fetched together."""
         try:
-            with together(self.samples[i].x for _, i in keys if i not in self._cache):
+            needed = [self.samples[i].x for _, i in keys if i not in self._cache]
+            with together([*needed, *(self.samples[i].y for _, i in keys)]):
                 return [self[key] for key in keys]
         except CrnnError as error:  # not of a sample, but of the shards
             lost = Unreachable(error.given, expected=error.expected, do=error.do, file=error.file)

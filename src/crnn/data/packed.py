@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
 from crnn.data.far import Far, fetch, of_size
-from crnn.types import Clip, Spoilt
+from crnn.types import Spoilt
 
 
 class Packed(type(Path())):  # type: ignore[misc]
@@ -33,6 +33,12 @@ class Packed(type(Path())):  # type: ignore[misc]
         self: Self = cls(shard, name)
         self.shard, self.start, self.size, self.facts = shard, start, size, facts
         return self
+
+    @classmethod
+    def at(cls, shard: Path, place: Sequence[Any]) -> Self:
+        """The same of a place as an index has it: name, start, size, facts."""
+        name, start, size, *facts = place
+        return cls.of(shard, name, start, size, tuple(facts))
 
     def __str__(self) -> str:
         return f"{self.shard}/{self.name}" if isinstance(self.shard, Far) else super().__str__()
@@ -80,6 +86,38 @@ class Packed(type(Path())):  # type: ignore[misc]
         return os.stat_result(values, {"st_mtime_ns": state.st_mtime_ns})
 
 
+class PackedFolder(type(Path())):  # type: ignore[misc]
+    """A folder of packed ``files``, such as the frames of a film, under the path of the first without its ending."""
+
+    files: tuple[Packed, ...] = ()
+
+    @classmethod
+    def of(cls, files: Iterable[Packed]) -> Self:
+        """Raises ``IndexError`` for none."""
+        files = tuple(files)
+        self: Self = cls(files[0].shard, files[0].name.partition(".")[0])
+        self.files = files
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.files[0].shard}/{self.name}" if self.files else super().__str__()
+
+    def __reduce__(self) -> Any:
+        return (type(self).of, (self.files,)) if self.files else (Path, (str(self),))
+
+    def iterdir(self) -> Iterator[Packed]:  # type: ignore[override]
+        return iter(self.files)
+
+    def is_dir(self) -> bool:
+        return bool(self.files)
+
+    def is_file(self) -> bool:
+        return False
+
+    def exists(self, *, follow_symlinks: bool = True) -> bool:
+        return self.is_dir()
+
+
 @contextmanager
 def together(sources: Iterable[Any], *, headers: bool = False) -> Iterator[None]:
     """While it lasts, those of ``sources`` that are far away are in memory, fetched at once; for their ``headers``,
@@ -101,8 +139,13 @@ def _far(source: Any) -> Iterator[Packed]:
     elif isinstance(source, Mapping):
         for part in source.values():
             yield from _far(part)
-    elif isinstance(source, (Spoilt, Clip)):
-        yield from _far(source.source if isinstance(source, Spoilt) else source.film)
+    elif isinstance(source, PackedFolder):
+        for file in source.files:
+            yield from _far(file)
+    elif isinstance(source, Spoilt):
+        yield from _far(source.source)
+    elif isinstance(getattr(source, "path", None), Packed):  # a label map
+        yield from _far(source.path)
 
 
 def readable(path: Path) -> Any:

@@ -33,7 +33,8 @@ def read_index(shard: Path) -> Iterator[dict[str, Any]]:
                 words = (row["id"], row["group"] or "", row["split"] or "", str(row["answer"]))
                 if not all(isinstance(word, str) for word in words):
                     raise ValueError("its id, group or split is no text")
-                for name, start, length, *facts in row["inputs"].values():
+                places = [*row["inputs"].values(), *([row["truth"]] if "truth" in row else [])]
+                for name, start, length, *facts in (p for place in places for p in _each(place)):
                     if not all(type(n) is int and n >= 0 for n in (start, length, *facts)) or start + length > size:
                         raise ValueError(f"{name} lies outside of the shard")
                     if re.fullmatch(r"[\w.-]+", name) is None:
@@ -44,6 +45,13 @@ def read_index(shard: Path) -> Iterator[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         given = f"cannot be read at line {number} ({error})"
         raise DataError(given, expected=f"the index of {shard.name}", do="Pack the data again.", file=path) from error
+
+
+def _each(place: list[Any]) -> list[Any]:
+    """The places of a source, which is a file or a folder of frames."""
+    if not place:
+        raise ValueError("a source without a file")
+    return place if isinstance(place[0], list) else [place]
 
 
 def scan(shard: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]]]:

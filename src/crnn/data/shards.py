@@ -1,7 +1,8 @@
 """Shards: tars of many samples each, as WebDataset has them, with an index by which any sample is found at once.
 
 In a tar the files of a sample stand side by side and share a name up to the first dot: ``000000012.png`` is what is
-seen, ``000000012.txt`` the answer in words, ``000000012.json`` id, group, split and answer. Beside each tar lies its
+seen, ``000000012.txt`` the answer in words, ``000000012.json`` id, group, split and answer. A film that is a folder of
+frames is a file for each; a label map or a clean picture is ``000000012.answer.file.png``. Beside each tar lies its
 ``.index``, a line of JSON for each sample with the place of its files; ``shards.index`` says what there is in all.
 """
 
@@ -13,21 +14,24 @@ import re
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from crnn.data.inputs._film_files import frames_in
 from crnn.data.inputs._pictures import SUFFIXES as PICTURES
 from crnn.data.inputs._pictures import opened, size_of
 from crnn.data.inputs._sound_files import SUFFIXES as SOUNDS
 from crnn.data.inputs._sound_files import header_of
+from crnn.data.label_maps import Legend, Painted, Polygons
+from crnn.data.packed import Packed
 from crnn.data.shard_index import INDEX, MARK
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.files import write_aside
-from crnn.types import Box, Boxes, Part, Region, Sample
+from crnn.types import Box, Boxes, Part, Region, Sample, Spoilt
 
 BLOCK = 512
 
@@ -46,7 +50,7 @@ def write_shards(
     """Write ``samples`` to tars of about so many ``megabytes`` in ``folder``, which is new, those of a split together.
 
     Sources are packed as they are, lines of pages as pictures cut out of them. Raises ``SettingsError`` for a folder
-    that holds something, and for answers that are neither words nor numbers.
+    that holds something, and for answers that cannot be packed.
     """
     if folder.exists() and any(folder.iterdir()):
         raise SettingsError(f"the folder {folder} holds something", expected="a new folder", do="Name another.")
@@ -93,14 +97,43 @@ def plain(answer: Any) -> Any:
         return {"size": list(answer.size), "boxes": rows}
     if isinstance(answer, np.generic):
         return answer.item()
+    if isinstance(answer, Polygons):
+        return {"size": list(answer.size), "parts": [[label, list(points)] for label, points in answer.parts]}
     given = f"answers are a {type(answer).__name__}"
-    expected = "texts, labels, numbers, events, sentences or boxes"
+    expected = "texts, labels, numbers, events, sentences, boxes, label maps or pictures"
     raise SettingsError(given, expected=expected, do="Train on the folder itself.")
 
 
-def answer_of(value: Any, kind: str, file: Path | None = None) -> Any:
+def truth_of(row: Mapping[str, Any], kind: str, shard: Path, legend: Legend | None) -> Any:
+    """The answer of a row of an index, which is a file of ``shard`` or stands in the row. Raises ``DataError``."""
+    if "truth" in row:
+        file = Packed.at(shard, row["truth"])
+        return Painted(file, legend) if kind == "map" else file
+    return answer_of(row["answer"], kind, shard, legend)
+
+
+def legend_of(values: Any, shard: Path) -> Legend | None:
+    """The legend of label maps, as an index has it: names and colours. Raises ``DataError``."""
+    try:
+        return (
+            None
+            if values is None
+            else Legend(
+                tuple(map(str, values[0])), tuple((int(red), int(green), int(blue)) for red, green, blue in values[1])
+            )
+        )
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        do = "Pack the data again."
+        raise DataError(f"has a legend that is none ({error})", expected="names, colours", do=do, file=shard) from error
+
+
+def answer_of(value: Any, kind: str, file: Path | None = None, legend: Legend | None = None) -> Any:
     """What ``plain`` gave, as the task knows it. Raises ``DataError``."""
     try:
+        if kind == "map" and value is not None:
+            shapes = tuple((int(label), tuple(map(float, points))) for label, points in value["parts"])
+            size = (int(value["size"][0]), int(value["size"][1]))
+            return Polygons(file or Path(), size, shapes, legend or Legend(()))
         if kind == "events" and value is not None:
             parts = (Part(str(v["label"]), float(v["start"]), float(v["stop"]), 1.0) for v in value)
             return tuple(sorted(parts, key=lambda part: (part.start, part.stop)))
@@ -122,22 +155,38 @@ def answer_of(value: Any, kind: str, file: Path | None = None) -> Any:
 
 def _files_of(sample: Sample, key: str) -> tuple[list[tuple[str, bytes]], dict[str, Any]]:
     """Names and bytes of the files of ``sample`` in a tar, and its row in the index, still without places."""
-    inputs = sample.x if isinstance(sample.x, Mapping) else {"": sample.x}
-    files, facts = [], {}
-    for name, source in inputs.items():
+    if isinstance(sample.x, Spoilt):
+        sample = replace(sample, x=sample.x.source, y=None)  # it is made worse anew when it is read
+    files, facts = list[tuple[str, bytes]](), dict[str, list[int]]()
+
+    def add(source: Any, name: str = "") -> str:
         suffix, data, said = _source(source, sample.id)
         if name or suffix in ("txt", "json"):
-            suffix = f"{re.sub(r'[^A-Za-z0-9_-]', '_', name) or 'in'}.{suffix}"
+            suffix = f"{name or 'in'}.{suffix}"
         files.append((f"{key}.{suffix}", data))
         facts[files[-1][0]] = said
-    answer = plain(sample.y)
-    words = [answer] if isinstance(answer, str) else answer if isinstance(answer, list) else []
-    if words and all(isinstance(word, str) for word in words):
-        files.append((f"{key}.txt", "\n".join(words).encode("utf-8", "replace")))
-    row = {"id": sample.id, "group": sample.group, "split": sample.split, "answer": answer}
-    files.append((f"{key}.json", json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace")))
-    names = {name: files[i][0] for i, name in enumerate(inputs)}
-    return files, {**row, "inputs": names, "facts": facts}
+        return files[-1][0]
+
+    names: dict[str, Any] = {}
+    for name, source in (sample.x if isinstance(sample.x, Mapping) else {"": sample.x}).items():
+        part = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+        if isinstance(source, Path) and source.is_dir():
+            names[name] = [add(frame, f"{part}.{n:06}".lstrip(".")) for n, frame in enumerate(frames_in(source))]
+        else:
+            names[name] = add(source, part)
+    legend = getattr(sample.y, "legend", None)
+    row = {"id": sample.id, "group": sample.group, "split": sample.split, "answer": None, "inputs": names}
+    answer = sample.y.path if isinstance(sample.y, Painted) else sample.y
+    if isinstance(answer, Path):
+        row["truth"] = add(answer, "answer.file")  # names of inputs have no dot
+    else:
+        row["answer"] = answer = plain(answer)
+        words = [answer] if isinstance(answer, str) else answer if isinstance(answer, list) else []
+        if words and all(isinstance(word, str) for word in words):
+            files.append((f"{key}.txt", "\n".join(words).encode("utf-8", "replace")))
+    said = {name: row[name] for name in ("id", "group", "split", "answer")}
+    files.append((f"{key}.json", json.dumps(said, ensure_ascii=False).encode("utf-8", "backslashreplace")))
+    return files, {**row, "facts": facts, "legend": legend and [legend.names, legend.colours]}
 
 
 def _source(source: Any, sample: str) -> tuple[str, bytes, list[int]]:
@@ -175,6 +224,7 @@ class _Shard:
 
     def __init__(self, path: Path, open_ones: ExitStack) -> None:
         self.path, self.rows, self.stack = path, list[dict[str, Any]](), ExitStack()
+        self.legend: Any = None
         open_ones.push(self.stack)
         file = self.stack.enter_context(write_aside(path, "wb"))
         tar = tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
@@ -191,8 +241,17 @@ class _Shard:
             info.size = len(data)
             places[name] = [self.size + BLOCK, len(data), *row["facts"].get(name, [])]
             self.tar.addfile(info, io.BytesIO(data))
-        inputs = {name: [file, *places[file]] for name, file in row["inputs"].items()}
-        self.rows.append({key: row[key] for key in ("id", "group", "split", "answer")} | {"inputs": inputs})
+        found = {name: [name, *place] for name, place in places.items()}
+        kept = {key: row[key] for key in ("id", "group", "split", "answer")}
+        kept["inputs"] = {
+            name: [found[n] for n in file] if isinstance(file, list) else found[file]
+            for name, file in row["inputs"].items()
+        }
+        if "truth" in row:
+            kept["truth"] = found[row["truth"]]
+        if row["legend"] != self.legend:  # said once, and true until another is
+            kept["legend"] = self.legend = row["legend"]
+        self.rows.append(kept)
 
     def close(self) -> dict[str, int]:
         """Samples and bytes."""

@@ -20,14 +20,14 @@ from typing import Any
 from crnn.data.far import Far
 from crnn.data.formats._asked import Asked
 from crnn.data.formats._files import SPLITS, line_text
-from crnn.data.packed import Packed, together
+from crnn.data.packed import Packed, PackedFolder, together
 from crnn.data.shard_index import INDEX, MARK, expand, is_pattern, names_in, read_index, scan
-from crnn.data.shards import answer_of
+from crnn.data.shards import answer_of, legend_of, truth_of
 from crnn.errors import CrnnError, DataError, Unreachable
 from crnn.types import Sample
 
 WANTED = "shards (.tar) of samples, as crnn pack and WebDataset write them"
-ANSWERS = ("text", "label", "numbers", "events", "sentences", "boxes")
+ANSWERS = ("text", "label", "numbers", "events", "sentences", "boxes", "map", "picture")
 NAMED = ("answer", "text", "transcription", "label", "class", "caption", "sentences", "events", "boxes", "value")
 """Keys of somebody else's JSON that may hold an answer."""
 TEXTS = ("gt.txt", "txt", "cls", "json")
@@ -96,23 +96,25 @@ def _check_kind(shards: list[Path], asked: Asked) -> None:
 def _indexed(
     shard: Path, rows: Iterable[Mapping[str, Any]], asked: Asked, left_out: list[CrnnError]
 ) -> Iterator[Sample]:
-    rows = iter(rows)
+    rows, legend = iter(rows), None
     while some := list(islice(rows, AT_ONCE)):
-        files = [
-            {
-                name: Packed.of(shard, file, start, size, tuple(facts))
-                for name, (file, start, size, *facts) in row["inputs"].items()
-            }
-            for row in some
-        ]
+        files = [{name: _placed(shard, place) for name, place in row["inputs"].items()} for row in some]
         with together(file for named in files for file in named.values() if _is_text(file)):
             inputs = [{name: _text_or(file) for name, file in named.items()} for named in files]
         for row, named in zip(some, inputs, strict=True):
             try:
-                y = answer_of(row["answer"], asked.answer, shard) if asked.truths else None
+                legend = legend_of(row["legend"], shard) if "legend" in row else legend
+                y = truth_of(row, asked.answer, shard, legend) if asked.truths else None
                 yield Sample(str(row["id"]), named.get("", named), y, row["group"], row["split"])
             except CrnnError as error:
                 left_out.append(error)
+
+
+def _placed(shard: Path, place: list[Any]) -> Packed | PackedFolder:
+    """The file of a place in ``shard``, or the folder of several."""
+    if isinstance(place[0], list):
+        return PackedFolder.of(Packed.at(shard, part) for part in place)
+    return Packed.at(shard, place)
 
 
 def _kind_of(index: Path) -> str | None:
@@ -164,10 +166,10 @@ def _answer(files: dict[str, Packed], asked: Asked, shard: Path, key: str) -> An
     return answer_of(line_text(text, files[ending]) if asked.answer == "text" else text.strip(), asked.answer, shard)
 
 
-def _is_text(file: Packed) -> bool:
+def _is_text(file: Path) -> bool:
     """Whether it is a sentence that was packed as a text; any other file stays where it is."""
     return file.name.endswith("in.txt")
 
 
-def _text_or(file: Packed) -> Any:
+def _text_or(file: Path) -> Any:
     return file.read_bytes().decode("utf-8", "replace") if _is_text(file) else file
