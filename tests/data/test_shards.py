@@ -71,7 +71,7 @@ def test_what_is_packed_is_what_was_there(
             np.testing.assert_array_equal(reader.decode(found.y), reader.decode(sample.y))
         else:
             assert found.y == sample.y or list(found.y) == list(sample.y)
-        assert reader.steps(found.x) == reader.steps(sample.x)
+        assert reader.steps(found.x) == reader.steps(sample.x) and reader.extent(found.x) == reader.extent(sample.x)
         np.testing.assert_array_equal(reader.decode(found.x), reader.decode(sample.x))
     assert [s.id for s in after if s.split == "test"] == [s.id for s in before if s.split == "test"], "in their order"
 
@@ -196,6 +196,8 @@ def test_links_and_places_outside_lead_nowhere(tmp_path: Path) -> None:
     for place, said in (
         (["000000000.npy", 0, 10**9], "lies outside"),
         (["000000000.npy", -1, 8], "lies outside"),
+        (["000000000.npy", 0, 8, 0, 5], "has a header of 0, 5"),
+        (["000000000.npy", 0, 8, 5, 1e300], "has a header of 5, 1e"),
         (["/etc/passwd", 0, 8], "no plain name"),
         (["../a.npy", 0, 8], "no plain name"),
         (["a.npy"], "index"),

@@ -18,17 +18,17 @@ class Packed(type(Path())):  # type: ignore[misc]
 
     It is a path that opens, whose folder no system knows: libraries that open files themselves are given ``readable``
     of it. ``facts`` is what its header says, where that is known without opening it: width and height of a picture,
-    rate and number of the samples of a sound.
+    rate and number of the samples of a sound, number of the frames, width, height and, if known, rate of a film.
     """
 
     shard: Path | None = None  # of its parent, which is a path of the same class but no file
     start: int = 0
     size: int = 0
-    facts: tuple[int, ...] = ()
+    facts: tuple[Any, ...] = ()
     fetched: bytes | None = None
 
     @classmethod
-    def of(cls, shard: Path, name: str, start: int, size: int, facts: tuple[int, ...] = ()) -> Self:
+    def of(cls, shard: Path, name: str, start: int, size: int, facts: tuple[Any, ...] = ()) -> Self:
         """The file of that place."""
         self: Self = cls(shard, name)
         self.shard, self.start, self.size, self.facts = shard, start, size, facts

@@ -17,6 +17,7 @@ from crnn.errors import DataError, SettingsError
 INDEX = "shards.index"
 MARK = "crnn_shards"
 MOST = 1_000_000  # shards of a pattern
+MOST_OF_ANY = 1e12  # pixels, samples or frames
 
 
 def read_index(shard: Path) -> Iterator[dict[str, Any]]:
@@ -35,8 +36,10 @@ def read_index(shard: Path) -> Iterator[dict[str, Any]]:
                     raise ValueError("its id, group or split is no text")
                 places = [*row["inputs"].values(), *([row["truth"]] if "truth" in row else [])]
                 for name, start, length, *facts in (p for place in places for p in _each(place)):
-                    if not all(type(n) is int and n >= 0 for n in (start, length, *facts)) or start + length > size:
+                    if not all(type(n) is int and n >= 0 for n in (start, length)) or start + length > size:
                         raise ValueError(f"{name} lies outside of the shard")
+                    if not all(type(n) in (int, float) and 0 < n < MOST_OF_ANY for n in facts):
+                        raise ValueError(f"{name} has a header of {', '.join(map(str, facts))}")
                     if re.fullmatch(r"[\w.-]+", name) is None:
                         raise ValueError(f"{name!r} is no plain name")
                 yield row

@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crnn.data.inputs._film_files import SUFFIXES as FILMS
 from crnn.data.inputs._film_files import frames_in
+from crnn.data.inputs._film_files import header_of as film_of
 from crnn.data.inputs._pictures import SUFFIXES as PICTURES
 from crnn.data.inputs._pictures import opened, size_of
 from crnn.data.inputs._sound_files import SUFFIXES as SOUNDS
@@ -157,7 +159,7 @@ def _files_of(sample: Sample, key: str) -> tuple[list[tuple[str, bytes]], dict[s
     """Names and bytes of the files of ``sample`` in a tar, and its row in the index, still without places."""
     if isinstance(sample.x, Spoilt):
         sample = replace(sample, x=sample.x.source, y=None)  # it is made worse anew when it is read
-    files, facts = list[tuple[str, bytes]](), dict[str, list[int]]()
+    files, facts = list[tuple[str, bytes]](), dict[str, list[float]]()
 
     def add(source: Any, name: str = "") -> str:
         suffix, data, said = _source(source, sample.id)
@@ -189,7 +191,7 @@ def _files_of(sample: Sample, key: str) -> tuple[list[tuple[str, bytes]], dict[s
     return files, {**row, "facts": facts, "legend": legend and [legend.names, legend.colours]}
 
 
-def _source(source: Any, sample: str) -> tuple[str, bytes, list[int]]:
+def _source(source: Any, sample: str) -> tuple[str, bytes, list[float]]:
     """Ending, bytes and facts of what is seen."""
     if isinstance(source, Path) and source.is_file():
         suffix = source.suffix.lower()
@@ -198,12 +200,15 @@ def _source(source: Any, sample: str) -> tuple[str, bytes, list[int]]:
         except OSError as error:
             given = f"cannot be read ({error.strerror})"
             raise DataError(given, expected="a file", do="Check the disk.", file=source) from error
-        said: list[int] = []
+        said: list[float] = []
         if suffix in PICTURES:
             said = list(size_of(source))
         elif suffix in SOUNDS:
             header = header_of(source)
             said = [header.rate, header.samples]
+        elif suffix in FILMS:
+            film = film_of(source)
+            said = [film.frames, *film.size, *([film.rate] if film.rate else [])]
         return suffix[1:] or "bin", data, said
     if isinstance(source, str):
         return "txt", source.encode(), []

@@ -55,6 +55,9 @@ def header_of(source: Source) -> Header:
     if source.is_dir():
         files = frames_in(source)
         return Header(len(files), size_of(files[0]), None)
+    if isinstance(source, Packed) and len(source.facts) in (3, 4):
+        count, width, height, rate = (*source.facts, None)[:4]
+        return Header(int(count), (int(width), int(height)), rate)
     with _opened(source) as (container, stream):
         count = stream.frames
         if not 0 < count <= source.stat().st_size:  # a frame takes a byte at least
