@@ -17,7 +17,7 @@ from crnn import create
 from crnn.bundle import Net, build, combinations
 from crnn.data import inputs
 from crnn.describe import Description, describe
-from crnn.drawing import LAYER, draw, short
+from crnn.drawing import LAYER, SIZE, draw, short
 from crnn.errors import SettingsError
 from crnn.layers import ConvBlock, MaxPool, Recurrent
 from crnn.models import MODELS
@@ -332,12 +332,13 @@ def test_drawings_are_whole_and_stand_alone() -> None:
 def test_layers_of_a_drawing_do_not_overlap() -> None:
     for name, description in drawings():
         root = ElementTree.fromstring(draw(description))
-        rows = [
-            float(element.attrib["y"])
+        labels = [
+            (float(element.attrib["y"]), element.text or "")
             for element in root.iter("{http://www.w3.org/2000/svg}text")
             if float(element.attrib["x"]) == LAYER and "small" not in element.attrib.get("class", "")
         ]
-        assert all(b - a >= 14 for a, b in pairwise(rows)), (name, rows)
+        assert all(b - a >= 14 for (a, _), (b, _) in pairwise(labels)), (name, labels)
+        assert all(len(label) <= (SIZE - LAYER) / 5.8 for _, label in labels), (name, labels)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -171,7 +172,8 @@ class _Page:
 
     def label(self, y: float, rows: list[Row], kind: str | None = None) -> None:
         """The layer's line in the table."""
-        self.text(LAYER, y, kind or " + ".join(row.kind for row in rows))
+        kinds = ((name, len(list(run))) for name, run in groupby(row.kind for row in rows))
+        self.text(LAYER, y, kind or " + ".join(name if n == 1 else f"{n} × {name}" for name, n in kinds))
         self.text(SIZE, y, _size(rows[-1].shape))
         weights, work = sum(r.parameters for r in rows), sum(r.multiply_adds for r in rows)
         self.text(WEIGHTS, y, f"{weights:,}" if weights else "–", "right")

@@ -102,6 +102,8 @@ def test_a_bundle_without_figures_is_shown_too(run: Path) -> None:
         ("crnn_vgg", {"outputs": 1}, SettingsError, "outputs is 1"),
         ("crnn_vgg", {"outputs": 1_000_000}, SettingsError, "outputs is 1000000"),
         ("crnn_vgg", {"steps": 0}, SettingsError, "steps is 0"),
+        ("crnn_vgg", {"kind": "sound"}, SettingsError, "the kind 'sound'; expected what it reads: line.*--kind sound"),
+        ("crnn_vgg", {"kind": "soud"}, SettingsError, "kind of input 'soud' is not known.*Did you mean 'sound'"),
         ("crnn_vgg", {"settings": ["encoder.hiden=3"]}, SettingsError, "'hiden'.*Did you mean 'hidden'"),
         ("crnn_vgg", {"settings": ["train.epochs=3"]}, SettingsError, "--set train.*encoder, input"),
         ("crnn_vgg", {"settings": ["encoder.name='crnn'"]}, SettingsError, "crnn show crnn"),
@@ -134,3 +136,4 @@ def test_a_scene_is_one_picture() -> None:
     """A thousand of its frames would take minutes."""
     text = printed(show, "rcnn_pinheiro")
     assert "1×" in text and "1000×" not in text
+    assert "64×3×64" in printed(show, "nin")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 TABLES = ("encoder", "input")
 OUTPUTS, MOST_OUTPUTS = 80, 100_000
-STEPS = 1000  # of a typical input: columns of a line
+STEPS = {"picture": 64, "film": 16, "frames": 10, "sentence": 30, "scene": 1}
+"""Steps of a typical input: columns of a picture, frames, words; any other has 1000."""
 ROOM_FOR_NAMES = 110  # columns of a screen
 Screen = Annotated[Console | None, Parameter(parse=False)]
 
@@ -76,7 +77,11 @@ def show(
     height: Annotated[int | None, Parameter(help="Height of the input. [default: what the model was made for]")] = None,
     outputs: Annotated[int, Parameter(help="Outputs of the head: letters and the blank, or classes.")] = OUTPUTS,
     steps: Annotated[
-        int | None, Parameter(help="Time steps of a typical input: columns of a line. [default: 1000, of a scene 1]")
+        int | None,
+        Parameter(
+            help="Time steps of a typical input. [default: 1000 columns of a line or moments of a sound or series, "
+            "64 columns of a picture, 16 frames of a film, 30 words]"
+        ),
     ] = None,
     svg: Annotated[Path | None, Parameter(help="Write a drawing of the network.")] = None,
     settings: Settings = None,
@@ -99,8 +104,8 @@ def show(
     else:
         bundle = _trained(name, fixed=task is kind is height is None and outputs == OUTPUTS and not settings)
         facts = _card(bundle)
-    still = getattr(bundle.kind.spec, "kind", "") == "scene"  # whose steps are frames, each a whole picture
-    description = describe(bundle, bundle.kind.spec, (1 if still else STEPS) if steps is None else steps)
+    typical = STEPS.get(getattr(bundle.kind.spec, "kind", ""), 1000)
+    description = describe(bundle, bundle.kind.spec, typical if steps is None else steps)
     console.print(name, style="bold", markup=False, highlight=False)
     console.print(_facts(facts))
     console.print(_layers(description, console.width))
@@ -122,6 +127,7 @@ def _fresh(
     """The model ``name`` with the head of ``task`` for that many outputs, on inputs of ``kind``."""
     from crnn.bundle import build, combinations
     from crnn.config import assign
+    from crnn.data.inputs import INPUTS
     from crnn.models import MODELS
     from crnn.registry import pick
     from crnn.tasks import TASKS
@@ -133,6 +139,13 @@ def _fresh(
             do="Give the number of letters and one more.",
         )
     model = MODELS[name]
+    if kind is not None and kind not in model.accepts:
+        pick(kind, INPUTS, "kind of input")
+        raise SettingsError(
+            f"{name} is asked to read the kind {kind!r}",
+            expected=f"what it reads: {', '.join(model.accepts)}",
+            do=f"Leave --kind out, or see what reads it: crnn models --kind {kind}",
+        )
     able = [(k, t) for m, k, t in combinations() if m == name]
     kind = kind or next((k for k, t in able if task in (None, t)), model.accepts[0])
     task = task or next((t for k, t in able if k == kind), "classify")
