@@ -14,6 +14,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -424,6 +425,32 @@ def test_names_in_files_lead_nowhere_else(teller: str, tmp_path: Path) -> None:
         (folder / teller).write_text(TELLERS[teller](name))
         (sample,) = open_data(folder / teller, asked=asked)
         assert Path(getattr(sample.x, "page", sample.x)).name == name
+
+
+@pytest.mark.parametrize("teller", [name for name in TELLERS if name != "voc.xml"])
+def test_names_in_files_lead_elsewhere_where_the_user_says_so(teller: str, tmp_path: Path) -> None:
+    """To files alone, and never to an address. (VOC names no more than a picture's name.)"""
+    other, folder = tmp_path / "other", tmp_path / "given" / "data"
+    other.mkdir()
+    folder.mkdir(parents=True)
+    Image.new("L", (8, 8)).save(other / "secret.png")
+    (folder / "link.png").symlink_to(other / "secret.png")
+    (folder / "links").symlink_to(other)
+    asked = Asked(answer="boxes" if teller == "coco.json" else "text", outside=True)
+    for name in (str(other / "secret.png"), "../../other/secret.png", "link.png", "links/secret.png"):
+        (folder / teller).write_text(TELLERS[teller](name))
+        (sample,) = open_data(folder / teller, asked=asked)
+        picture = Path(getattr(sample.x, "page", sample.x))
+        assert picture.samefile(other / "secret.png")
+        if teller != "page.xml":
+            inside = picture.is_relative_to(folder)
+            assert sample.id == (name if inside else str(other / "secret.png")), "else two might have one name"
+        with pytest.raises(DataError):
+            open_data(folder / teller, asked=replace(asked, outside=False))
+    for name in ("http://localhost/a.png", "file:///etc/passwd", "/dev/zero", "nowhere.png", "a\nb.png"):
+        (folder / teller).write_text(TELLERS[teller](json.dumps(name)[1:-1] if teller == "lines.csv" else name))
+        with pytest.raises(DataError, match=teller):
+            open_data(folder / teller, asked=asked)
 
 
 def test_a_bundle_is_only_what_it_holds(tmp_path: Path) -> None:

@@ -63,10 +63,11 @@ class DataSettings:
     valid_share: Share = 0.1
     """Share of train (whole groups) held out when nothing else is given; 0 learns from all, keeps the last epoch."""
     group: str | None = None
-    """What must not be in two parts: a table's column (speaker), or a pattern that finds it in a file's name, such as
-    'speaker(\\d+)'."""
+    """What must not be in two parts: a table's column, or a pattern found in the files' names: 'speaker(\\d+)'."""
     answer: str | None = None
     """Column of a table that holds the answer, or several with commas between; otherwise that of a usual name."""
+    outside: bool = False
+    """Whether what tables, JSON and XML name may lie outside of their folder: absolute paths, '..' and links."""
     folds: Whole = 0
     """Folds into which the data are dealt, whole groups each; 0 for none."""
     fold: Count = 1
@@ -92,8 +93,7 @@ class TrainSettings:
     weight_decay: Strength = 1e-3
     """Decoupled weight decay (AdamW) of all matrices and filters."""
     averaging: Share = 0.0
-    """Decay of the running mean of the weights that is tested and kept in their place: 0.999 is a mean over about a
-    thousand steps; 0 keeps the weights themselves."""
+    """Decay of the running mean of the weights that is kept in their place, 0.999 over about a thousand; 0 for none."""
     clip: Strength = 5.0
     """Longest gradient (Euclidean norm); longer ones are shortened to it."""
     patience: Count = 15

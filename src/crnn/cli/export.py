@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from crnn.cli.options import Format, say_left_out
+from crnn.cli.options import Format, Outside, say_left_out
 from crnn.errors import CrnnError, SettingsError
 
 
@@ -27,6 +27,7 @@ def export(
     ] = None,
     split: Annotated[str | None, Parameter(help="Part of these data. [default: valid where there is one]")] = None,
     format: Format = "auto",
+    outside: Outside = False,
 ) -> int:
     """Write a network as an ONNX file, which crnn predict and crnn test read as they do a bundle, without torch.
 
@@ -50,23 +51,24 @@ def export(
         said += f" before int8, by {done.rounding:.1e} with it"
     console.print(said, markup=False, highlight=False, soft_wrap=True)
     if data is not None:
-        _compare(console, bundle, out, data, split, format)
+        _compare(console, bundle, out, (data, format, outside), split)
     return 0
 
 
-def _compare(console: Console, bundle: str, out: Path, data: str, split: str | None, format: str) -> None:
+def _compare(console: Console, bundle: str, out: Path, given: tuple[str, str, bool], split: str | None) -> None:
     """Print the figures of both on the same data, and how they differ."""
     from crnn.data.formats import open_data
     from crnn.deploy.asked import asked
     from crnn.deploy.ready import predictor
     from crnn.train.evaluate import evaluate
 
+    data, format, outside = given
     figures: list[Any] = []
     left_out: list[CrnnError] = []
     for name in (bundle, str(out)):
         reader: Any = predictor(name, precision="float32")
         left_out = []
-        samples = open_data(data, format, left_out, asked=asked(reader))
+        samples = open_data(data, format, left_out, asked=asked(reader, outside=outside))
         part = split or ("valid" if any(s.split == "valid" for s in samples) else None)
         tested = evaluate(reader, [s for s in samples if part is None or s.split == part])
         left_out += tested.left_out

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from crnn.cli.options import BEAM, Format, Threads, reading_of, say_left_out, say_unheard
+from crnn.cli.options import BEAM, Format, Outside, Threads, reading_of, say_left_out, say_unheard
 from crnn.cli.options import threads as use_threads
 from crnn.errors import CrnnError, DataError, SettingsError
 
@@ -84,6 +84,7 @@ def tune(
     beam: Annotated[int, Parameter(help="Prefixes that the search keeps.")] = BEAM,
     split: Annotated[str, Parameter(help="Part of the data to choose by, where it has parts.")] = "valid",
     format: Format = "auto",
+    outside: Outside = False,
     threads: Threads = 0,
 ) -> None:
     """Choose weight and bonus of a language model by the error on a validation part, fit how sure the reader may be,
@@ -103,7 +104,7 @@ def tune(
     console = Console(stderr=True)
     predictor = Predictor(bundle)
     left_out: list[CrnnError] = []
-    samples = open_data(data, format, left_out, asked=asked(predictor))
+    samples = open_data(data, format, left_out, asked=asked(predictor, outside=outside))
     part = [s for s in samples if s.split == split] or [s for s in samples if s.split is None]
     say_left_out(console, left_out, most=5)
     reading = None

@@ -61,6 +61,7 @@ Group = Annotated[
     str | None, Parameter(help="What must not be in two parts: a column, or a pattern found in the files' names.")
 ]
 Answer = Annotated[str | None, Parameter(help="Column of a table that holds the answer.")]
+Outside = Annotated[bool, Parameter(help=documented(DataSettings)["outside"], negative="")]
 
 BUNDLES = "A run folder, a .safetensors or .onnx file or zoo:NAME; several with commas between them vote."
 

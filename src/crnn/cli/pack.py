@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress
 
-from crnn.cli.options import Answer, Format, Group, Settings, recipe_of, say_left_out
+from crnn.cli.options import Answer, Format, Group, Outside, Settings, recipe_of, say_left_out
 from crnn.errors import CrnnError
 
 
@@ -23,6 +23,7 @@ def pack(
     format: Format = "auto",
     group: Group = None,
     answer: Answer = None,
+    outside: Outside = False,
     settings: Settings = None,
 ) -> int:
     """Pack samples into WebDataset shards (.tar) with an index, to train from a network disk: --data OUT.
@@ -38,7 +39,8 @@ def pack(
 
     console = Console(stderr=True)
     recipe = recipe_of(task, data=data, model=None, settings=settings, train=None, others=None)
-    asked = asked_of(replace(recipe, data=replace(recipe.data, group=group, answer=answer)))
+    given = replace(recipe.data, group=group, answer=answer, outside=outside or recipe.data.outside)
+    asked = asked_of(replace(recipe, data=given))
     left_out: list[CrnnError] = []
     samples = open_data(data, format, left_out, asked=asked)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:

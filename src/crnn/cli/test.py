@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -21,6 +21,7 @@ from crnn.cli.options import (
     BatchSize,
     Format,
     Group,
+    Outside,
     Reader,
     ReadOptions,
     Threads,
@@ -31,7 +32,9 @@ from crnn.cli.options import threads as use_threads
 from crnn.cli.pages import page_reader, reads_pages, test_pages
 from crnn.config import DataSettings
 from crnn.errors import CrnnError, DataError, SettingsError
-from crnn.types import Sample
+
+if TYPE_CHECKING:
+    from crnn.types import Sample
 
 
 def test(
@@ -45,6 +48,7 @@ def test(
     format: Format = "auto",
     group: Group = None,
     answer: Answer = None,
+    outside: Outside = False,
     json: Annotated[Path | None, Parameter(help="Write the figures as a results file.")] = None,
     html: Annotated[Path | None, Parameter(help="Write a page with the worst samples first.")] = None,
     explain: Annotated[int, Parameter(help="Samples of the page, the worst, with the moments that counted.")] = 12,
@@ -85,7 +89,7 @@ def test(
         return test_pages(pages, data, bundle=bundle, split=split, json=json, html=html, name=name, answers=predictions)
     read_as_told(predictor, reading)
     left_out: list[CrnnError] = []
-    settings = DataSettings(train=data, format=format, group=group, answer=answer)
+    settings = DataSettings(train=data, format=format, group=group, answer=answer, outside=outside)
     samples, part = held_back(predictor, settings, left_out, split=split)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         apart = json is not None or html is not None

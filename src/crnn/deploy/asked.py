@@ -34,17 +34,26 @@ def asked_of(recipe: Recipe) -> Asked:
         columns=tuple(name.strip() for name in answer.split(",")) if answer else (),
         inputs=tuple(recipe.inputs),
         group=recipe.data.group,
+        outside=recipe.data.outside,
         **task_class.asks(fill(task_class.Settings, values, "task")),
     )
 
 
-def asked(predictor: Answering, *, group: str | None = None, answer: str | None = None, truths: bool = True) -> Asked:
+def asked(
+    predictor: Answering,
+    *,
+    group: str | None = None,
+    answer: str | None = None,
+    outside: bool = False,
+    truths: bool = True,
+) -> Asked:
     """What ``predictor`` looks for in data that it is to be tested on: as in training, unless given here. Without
-    ``truths`` it is to answer, which needs no groups."""
+    ``truths`` it is to answer, which needs no groups. Files ``outside`` of the data's folder are never as in
+    training."""
     parts = predictor.bundle.card.get("parts", {})
     tables = tables_of(predictor.kind)
     group = group or (parts.get("group") if truths else None)
-    data = DataSettings(group=group, answer=answer or parts.get("answer"))
+    data = DataSettings(group=group, answer=answer or parts.get("answer"), outside=outside)
     task = {"name": predictor.task.name, **as_dict(predictor.task.settings)}
     recipe = Recipe(task=task, input=tables.get("input", {}), inputs=tables.get("inputs", {}), data=data)
     return replace(asked_of(recipe), truths=truths)

@@ -162,9 +162,8 @@ def held_back(
     else the fold that was held back in training on data of the same name, else the test part, else all."""
     card = predictor.bundle.card
     dealt = card.get("parts", {})
-    samples = open_data(
-        str(data.train), data.format, left_out, asked=asked(predictor, group=data.group, answer=data.answer)
-    )
+    wanted = asked(predictor, group=data.group, answer=data.answer, outside=data.outside)
+    samples = open_data(str(data.train), data.format, left_out, asked=wanted)
     if dealt.get("folds") and split is None and _same_name(card.get("data"), data.train):
         whole = [s for s in samples if s.split in (None, "train", "test")]
         seed, number = card.get("train", {}).get("seed", 0), dealt["fold"]

@@ -33,7 +33,7 @@ from crnn.data.formats import (
     voc,
 )
 from crnn.data.formats._asked import Ahead, Answer, Asked, Cutting, grouped
-from crnn.data.formats._files import PICTURES, count_kinds, is_picture, unreadable, walk
+from crnn.data.formats._files import PICTURES, count_kinds, is_picture, leading, unreadable, walk
 from crnn.data.formats._rows import SUFFIXES
 from crnn.data.shard_index import is_pattern
 from crnn.data.spoil import spoilt
@@ -113,10 +113,11 @@ def open_data(
         elif not path.exists():
             raise DataError("is not there", expected="a file or folder", do="Check the path.", file=path)
         reader = reader or FORMATS[_recognise(path, asked)]
-        for sample in _read(reader, path, bad, asked):
-            if bad and left_out is None:
-                break
-            samples.append(sample)
+        with leading(asked.outside):
+            for sample in _read(reader, path, bad, asked):
+                if bad and left_out is None:
+                    break
+                samples.append(sample)
     except OSError as error:
         raise unreadable(Path(error.filename or path), error) from error
     if left_out is not None:

@@ -88,6 +88,8 @@ class Asked:
     """Whether boxes in a picture, and which words speak of which, are wanted beside its sentences."""
     spoiling: str = "none"
     """How clean pictures are made worse, where pictures are the answer and none is given: noise, occlusion, both."""
+    outside: bool = False
+    """Whether files may be named that lie outside of the folder of what names them."""
     truths: bool = True
     """Whether answers are wanted, to learn from or compare with; else what is yet to be answered."""
 

@@ -6,13 +6,17 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal
 
 from crnn.errors import DataError
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm"})
+OUTSIDE: ContextVar[bool] = ContextVar("outside", default=False)
+"""Whether names in files may lead out of their folder, for as long as ``leading`` says."""
 Split = Literal["train", "valid", "test"]
 SPLITS: dict[str, Split] = {
     "train": "train",
@@ -55,26 +59,42 @@ def root_of(path: Path) -> Path:
 
 
 def name_in(root: Path, path: Path) -> str:
-    """The name of ``path`` in ``root``, with forward slashes: an id. What is no letter in it is written ``\\udcfc``."""
-    return path.relative_to(root).as_posix().encode(errors="backslashreplace").decode()
+    """The name of ``path`` in ``root``, with forward slashes: an id. What is no letter in it is written ``\\udcfc``.
+    Elsewhere it is the whole path."""
+    named = path.relative_to(root) if path.is_relative_to(root) else Path(os.path.abspath(path))
+    return named.as_posix().encode(errors="backslashreplace").decode()
 
 
 def split_of(root: Path, path: Path) -> Split | None:
     """The split named by the outermost folder between ``root`` and ``path`` that names one."""
-    folders = path.relative_to(root).parts[:-1]
+    folders = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()
     return next((SPLITS[name.lower()] for name in folders if name.lower() in SPLITS), None)
+
+
+@contextmanager
+def leading(outside: bool) -> Iterator[None]:
+    """What is read within may name files ``outside`` of its folder, if the user said so (``Asked.outside``)."""
+    before = OUTSIDE.set(outside)
+    try:
+        yield
+    finally:
+        OUTSIDE.reset(before)
 
 
 def inside(folder: Path, name: str) -> Path:
     """``folder / name``, where ``name`` was written by a stranger (with either kind of slash).
 
-    Raises ``DataError`` for an absolute path, a web address, a path that leaves ``folder`` by ``..`` or by a link, and
-    no path.
+    Raises ``DataError`` for a web address and no path, and unless they may lead outside, for an absolute path and one
+    that leaves ``folder`` by ``..`` or by a link.
     """
     plain = name.strip().replace("\\", "/")
     windows = PureWindowsPath(plain)
     if re.match(r"\w[\w+.-]+://", plain):
         raise _refuse(name, "is a web address")
+    if not plain or any(ord(letter) < 32 for letter in plain):
+        raise _refuse(name, "is no path")
+    if OUTSIDE.get():
+        return Path(os.path.normpath(folder / plain))
     if plain.startswith("/") or windows.drive or windows.root:
         raise _refuse(name, "is an absolute path")
     parts: list[str] = []
@@ -85,7 +105,7 @@ def inside(folder: Path, name: str) -> Path:
             parts.pop()
         else:
             raise _refuse(name, "leaves the folder by '..'")
-    if not parts or any(ord(letter) < 32 for letter in plain):
+    if not parts:
         raise _refuse(name, "is no path")
     path = folder
     for part in parts:
@@ -187,7 +207,8 @@ def _refuse(name: str, why: str) -> DataError:
     return DataError(
         f"the path {name!r} {why}",
         expected="a path relative to the file that names it, inside its folder",
-        do="Put the table above all files that it names, or the files beside it, and write their paths from there.",
+        do="Put the table above all files that it names, and write their paths from there; or give --outside if you "
+        "trust who wrote it.",
     )
 
 
