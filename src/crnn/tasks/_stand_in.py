@@ -12,6 +12,7 @@ class StandIn:
     task that reads no texts."""
 
     compares = False
+    follows = False
 
     def __init__(self, task: Any, do: str) -> None:
         if not hasattr(task, "with_reading"):
