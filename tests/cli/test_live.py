@@ -60,6 +60,24 @@ def live(
     return run
 
 
+def test_a_test_tells_live_and_whole_side_by_side(listener: Path, tmp_path: Path) -> None:
+    sounds = [speech(), speech(0.7)]
+    for i, x in enumerate(sounds):
+        (tmp_path / f"{i}.wav").write_bytes(wav(x, rate=(RATE, 2 * RATE)[i]))
+    letters = load(listener).task.alphabet.letters
+    (tmp_path / "texts.csv").write_text(f"file,text\n0.wav,{letters[0] * 3}\n1.wav,{letters[-1]}\n", encoding="utf-8")
+    options = [str(tmp_path / "texts.csv"), "--live", "--precision", "float32", "--json", str(tmp_path / "t.json")]
+    with pytest.raises(SystemExit) as end:
+        main(["test", str(listener), *options, "--html", str(tmp_path / "t.html"), "--explain", "0"])
+    assert end.value.code in (0, None)
+    found = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
+    whole, live = found["metrics"], found["baselines"]["heard live"]
+    assert live["cer"] == whole["cer"] > 0 and live["wer"] == whole["wer"]
+    assert 0 < whole["piece_ms"] <= whole["piece_ms_most"] and whole["real_time_factor"] > 0
+    page = (tmp_path / "t.html").read_text(encoding="utf-8")
+    assert "Real-time factor" in page and "heard live" in page
+
+
 def expected(listener: Path) -> str:
     text = Predictor(listener, precision="float32")((speech() / 32768).astype(np.float32)).value
     assert len(text) > 3

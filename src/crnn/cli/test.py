@@ -58,6 +58,10 @@ def test(
         Parameter(help="Answers of another program to stand in the table: NAME=FILE.jsonl (id, answer).", negative=""),
     ] = None,
     predictions: Annotated[Path | None, Parameter(help="Write each answer: .jsonl, .csv or .txt (texts).")] = None,
+    live: Annotated[
+        bool,
+        Parameter(help="Hear each sound in pieces, too: a row of the table, and how fast that is.", negative=""),
+    ] = False,
     reader: Reader = None,
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
@@ -70,6 +74,7 @@ def test(
 
     crnn test runs/mine lines-test/ --html report.html
     crnn test zoo:typewritten pages/ --json results/mine.json
+    crnn test runs/listener speech/ --live --html report.html
     crnn test zoo:page pages/ --json results/pages.json
     """
     from crnn.data.formats import page
@@ -88,6 +93,10 @@ def test(
         pages = page_reader(predictor, reader, reading, {"precision": precision, "batch_size": batch_size})
         return test_pages(pages, data, bundle=bundle, split=split, json=json, html=html, name=name, answers=predictions)
     read_as_told(predictor, reading)
+    if live:
+        from crnn.deploy.stream import Stream
+
+        Stream(predictor)  # which says whether it can listen before anything is tested
     left_out: list[CrnnError] = []
     settings = DataSettings(train=data, format=format, group=group, answer=answer, outside=outside)
     samples, part = held_back(predictor, settings, left_out, split=split)
@@ -97,6 +106,11 @@ def test(
         row = bar.add_task("testing", total=passes * len(samples))
         others = dict(read_answers(text) for text in baseline or [])
         tested = evaluate(predictor, samples, progress=lambda: bar.advance(row), others=others, apart=apart)
+        if live:
+            from crnn.train.listen import heard_live
+
+            row = bar.add_task("listening", total=len(tested.samples))
+            tested = heard_live(predictor, tested, progress=lambda: bar.advance(row))
     say_left_out(console, [*left_out, *tested.left_out], most=5)
     _say_unknown(console, predictor.task, tested.samples)
     _print(tested, f"{bundle} on {data}" + (f" ({part})" if part else ""))
