@@ -34,13 +34,14 @@ from crnn.data.formats._files import walk
 from crnn.data.inputs import INPUTS
 from crnn.data.inputs._film_files import header_of
 from crnn.data.inputs._pictures import opened
-from crnn.data.shards import write_shards
+from crnn.data.shards import answer_of, write_shards
 from crnn.deploy import hub
 from crnn.deploy.onnx import read as read_onnx
 from crnn.deploy.predict import Predictor
 from crnn.errors import BundleError, CrnnError, DataError, SettingsError
 from crnn.tasks import TASKS
-from crnn.types import Sample
+from crnn.tasks._runs import activity
+from crnn.types import Part, Sample
 
 LABELS = Asked(answer="label", suffixes=INPUTS["picture"].suffixes)
 
@@ -381,6 +382,31 @@ def test_indexes_of_shards_that_lack_something_are_refused(tmp_path: Path) -> No
     index.write_text(json.dumps(row) + "\n")
     (tmp_path / "out" / "shards.index").write_text("[" * 100_000)
     assert [sample.id for sample in open_data(tmp_path / "out", asked=LABELS)] == ["a"]
+
+
+NO_NUMBERS = (float("nan"), float("inf"), -1.0, 10**400)
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS)
+def test_answers_of_shards_are_numbers_that_can_be(number: float) -> None:
+    wrong: list[tuple[str, Any]] = [
+        ("events", [{"label": "a", "start": 0, "stop": number}]),
+        ("boxes", {"size": [number, 9], "boxes": []}),
+        ("map", {"size": [10**6, 10**6 if number == -1 else number], "parts": []}),
+    ]
+    if number != -1:
+        wrong += [("numbers", number), ("numbers", [1, number]), ("boxes", {"size": [9, 9], "boxes": [["a", 0, 0, 9]]})]
+        wrong += [("boxes", {"size": [9, 9], "boxes": [["a", 0, 0, 9, number, True]]})]
+        wrong += [("map", {"size": [9, 9], "parts": [[1, [0, 0, number, 9, 9, 9]]]})]
+    for kind, value in wrong:
+        with pytest.raises(DataError, match=rf"a.tar: has an answer that is none of {kind}"):
+            answer_of(value, kind, Path("a.tar"))
+
+
+def test_events_may_last_for_ever() -> None:
+    """Longer than any number of steps says: they end with the sound."""
+    table = activity([Part("a", 0.5, 1e308, 1.0)], 3, 100.0, {"a": 0})
+    assert not table.any() and activity([Part("a", 0.0, 1e308, 1.0)], 3, 100.0, {"a": 0}).all()
 
 
 TELLERS: dict[str, Callable[[str], str]] = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
@@ -24,8 +25,8 @@ from PIL import Image
 from crnn.data.inputs._film_files import SUFFIXES as FILMS
 from crnn.data.inputs._film_files import frames_in
 from crnn.data.inputs._film_files import header_of as film_of
+from crnn.data.inputs._pictures import MOST_PIXELS, opened, size_of
 from crnn.data.inputs._pictures import SUFFIXES as PICTURES
-from crnn.data.inputs._pictures import opened, size_of
 from crnn.data.inputs._sound_files import SUFFIXES as SOUNDS
 from crnn.data.inputs._sound_files import header_of
 from crnn.data.label_maps import Legend, Painted, Polygons
@@ -133,26 +134,43 @@ def answer_of(value: Any, kind: str, file: Path | None = None, legend: Legend | 
     """What ``plain`` gave, as the task knows it. Raises ``DataError``."""
     try:
         if kind == "map" and value is not None:
-            shapes = tuple((int(label), tuple(map(float, points))) for label, points in value["parts"])
-            size = (int(value["size"][0]), int(value["size"][1]))
+            shapes = tuple((int(label), tuple(map(_number, points))) for label, points in value["parts"])
+            size = _size(value["size"])
             return Polygons(file or Path(), size, shapes, legend or Legend(()))
         if kind == "events" and value is not None:
-            parts = (Part(str(v["label"]), float(v["start"]), float(v["stop"]), 1.0) for v in value)
+            parts = [Part(str(v["label"]), _number(v["start"]), _number(v["stop"]), 1.0) for v in value]
+            if wrong := [part for part in parts if not 0 <= part.start < part.stop]:
+                raise ValueError(f"one lasts from {wrong[0].start:g} to {wrong[0].stop:g}")
             return tuple(sorted(parts, key=lambda part: (part.start, part.stop)))
         if kind == "boxes" and value is not None:
             boxes = [
-                Box(str(name), float(left), float(top), float(right), float(bottom), 1.0, bool(counts))
+                Box(str(name), _number(left), _number(top), _number(right), _number(bottom), 1.0, bool(counts))
                 for name, left, top, right, bottom, counts in value["boxes"]
             ]
-            return Boxes((int(value["size"][0]), int(value["size"][1])), tuple(boxes), file=file)
+            return Boxes(_size(value["size"]), tuple(boxes), file=file)
         if kind == "numbers" and value is not None:
-            return tuple(map(float, value)) if isinstance(value, list) else float(value)
+            return tuple(map(_number, value)) if isinstance(value, list) else _number(value)
         if kind == "sentences" and value is not None:
             return [str(line) for line in ([value] if isinstance(value, str) else value)]
         return None if value is None else str(value)
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         do = "Correct it, or pack the data again."
         raise DataError(f"has an answer that is none of {kind} ({error})", expected=kind, do=do, file=file) from error
+
+
+def _number(value: Any) -> float:
+    """``value`` as a finite number. Raises ``ValueError``."""
+    if not math.isfinite(number := float(value)):
+        raise ValueError(f"{value!r} is not finite")
+    return number
+
+
+def _size(value: Any) -> tuple[int, int]:
+    """Width and height, of no more pixels than a picture may have; boxes may not know them. Raises ``ValueError``."""
+    width, height = int(value[0]), int(value[1])
+    if min(width, height) < 0 or width * height > MOST_PIXELS:
+        raise ValueError(f"a size of {width} x {height} pixels")
+    return width, height
 
 
 def _files_of(sample: Sample, key: str) -> tuple[list[tuple[str, bytes]], dict[str, Any]]:

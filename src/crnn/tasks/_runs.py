@@ -32,7 +32,7 @@ def activity(y: Sequence[Any], steps: int, scale: float, number: Mapping[Any, in
     if is_events(y):
         for part in y:
             if part.value in number:
-                first, last = round(part.start * scale), round(part.stop * scale)
+                first, last = (round(min(edge * scale, steps)) for edge in (part.start, part.stop))
                 table[first : max(first + 1, last), number[part.value]] = True
         return table
     place = np.minimum(((np.arange(steps) + 0.5) / max(1, steps) * len(y)).astype(int), len(y) - 1)
