@@ -23,6 +23,8 @@ PAGES = {source: page for page, source in OUTSIDE.items()}
 CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.M | re.S)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
+COMMANDS = re.compile(r'<div class="language-sh highlight">.*?</div>', re.S)
+OPTION = re.compile(r"(?<=[\s>])--[a-z-]+")
 MARK = "formula-{}-stands-here"
 
 
@@ -68,10 +70,10 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
-    """Formulas in the places of their marks."""
+    """Formulas in the places of their marks; options of commands as words, which are not broken at their dashes."""
     for i, formula in enumerate(page.meta["formulas"]):
         html = html.replace(MARK.format(i), formula, 1)
-    return html
+    return COMMANDS.sub(lambda block: OPTION.sub(r'<span class="option">\g<0></span>', block[0]), html)
 
 
 def _link(found: re.Match[str], source: str, place: str) -> str:
@@ -98,4 +100,5 @@ def _without_prompt(code: str) -> str:
         return code
     if all(line.startswith("$ ") for line in inner):
         return "\n".join(["```sh", *(line.removeprefix("$ ") for line in lines[1:-1]), "```"])
-    return "\n".join(["```sh", *lines[1:]]) if all(line.startswith(("crnn ", "python ")) for line in inner) else code
+    commands = all(line.startswith(("crnn ", "pip ", "python ")) for line in inner)
+    return "\n".join(["```sh", *lines[1:]]) if commands else code

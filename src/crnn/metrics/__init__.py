@@ -1,0 +1,1 @@
+"""Figures that torchmetrics lacks, or counts otherwise than the field does."""
