@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from crnn.errors import CrnnError, ShapeError
+from crnn.errors import CrnnError, SettingsError, ShapeError
 from crnn.layers import (
+    RCL,
     ConvGRU,
     ConvLSTM,
     ConvRNN,
@@ -240,3 +241,49 @@ def test_lengths_on_a_device_are_not_fetched_to_be_looked_at() -> None:
     x = torch.empty(2, 5, 3, 6, 4, device="meta")
     y, _ = layer(x, None, torch.empty(2, dtype=torch.long, device="meta"))
     assert y.shape == (2, 5, 4, 6, 4)
+
+
+@pytest.mark.parametrize("name", ["lstm", "jordan", "dropout", "picture", "stride"])
+def test_a_step_of_a_cell_alone(name: str) -> None:
+    cell = LAYERS[name]().layers[0]
+    x = torch.randn(2, 3, *(6, 4, 2)[: cell.space])
+    _, state = cell(x)
+    cell(x, state)
+    refused(lambda: cell(x[0]), f"x has {x.dim() - 1} axes", "(batch, channels")
+    refused(lambda: cell(torch.cat([x, x], 1)), "x has 6 channels", "expected 3 channels in (batch, channels")
+    refused(lambda: cell(x.double()), "x is float64; expected float32")
+    refused(lambda: cell(x, tuple(s[:1] for s in state)), "state has the shapes (1, 4")
+
+
+def test_arrays_are_no_tensors() -> None:
+    said = refused(lambda: ConvLSTM(3, 4)(series(ConvLSTM(3, 4)).numpy()), "x is a ndarray; expected a tensor (batch,")
+    assert said.endswith("Convert it: torch.as_tensor.")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ConvLSTM(3, 4, 0), "kernel_size is 0; expected 1 or more"),
+        (lambda: ConvGRU(3, 4, 2.5), "kernel_size is 2.5; expected 1 or more"),
+        (lambda: ConvGRU(3, 4, (3, -1)), "kernel_size is -1; expected 1 or more. Give a whole number for each axis"),
+        (lambda: GRUCell(3, 4, window=Window(stride=0)), "stride is 0"),
+        (lambda: RCL(3, 4, kernel_size=0), "kernel_size is 0"),
+        (lambda: ConvLSTM(3, 0), "size is 0; expected 1 or more. Give a whole number."),
+        (lambda: Recurrent(3, 0), "size is 0"),
+        (lambda: ElmanCell(-1, 3), "inputs is -1; expected 0 or more"),
+        (lambda: Recurrent(3, 4, dropout=2.0), "dropout is 2.0; expected a share from 0 to 1"),
+        (
+            lambda: Recurrent(3, 4, cell=torch.nn.LSTM),
+            "cell makes an nn.LSTM; expected one layer in one dir",
+        ),
+    ],
+)
+def test_sizes_that_make_no_layer(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(words)) as caught:
+        make()
+    assert SENTENCE.match(str(caught.value))
+
+
+def test_cells_without_biases() -> None:
+    for cell in (ElmanCell, JordanCell, LSTMCell, GRUCell, MinimalCell):
+        assert not [name for name, _ in cell(3, 4, bias=False).named_parameters() if "bias" in name], cell

@@ -31,6 +31,8 @@ def check_axes(name: str, x: Tensor, axes: Sequence[str], channels: int | None =
     if traced():
         return
     wanted = f"({', '.join(axes)})"
+    if not isinstance(x, Tensor):
+        raise ShapeError(f"{name} is {kind_of(x)}", expected=f"a tensor {wanted}", do="Convert it: torch.as_tensor.")
     if x.dim() != len(axes):
         raise ShapeError(
             f"{name} has {x.dim()} axes, {tuple(x.shape)}",
@@ -105,6 +107,14 @@ def check_state(state: Any, shapes: Sequence[tuple[int, ...]]) -> None:
             expected=wanted,
             do="Give the state that this layer gave for the same batch and picture size, or None to start anew.",
         )
+
+
+def check_step(cell: Any, x: Tensor, state: Any) -> None:
+    """``x`` and ``state`` are those of one step of ``cell``."""
+    check_axes("x", x, ("batch", "channels", *SPACE[: cell.space]), cell.inputs)
+    check_type(x, next(cell.parameters()))
+    if not traced():
+        check_state(state, cell.state_shapes(x.shape[0], tuple(x.shape[2:])))
 
 
 def check_window(kernel: Sequence[int], sizes: Sequence[int], names: Sequence[str]) -> None:

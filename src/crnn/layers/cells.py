@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from crnn.errors import SettingsError
+from crnn.layers._axes import positive
+from crnn.layers._given import check_step
 from crnn.layers.norm import BatchNorm
 from crnn.layers.window import NoInput, Window
 
@@ -55,7 +57,7 @@ class Cell(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        self.inputs, self.size, self.window = inputs, size, window
+        self.inputs, self.size, self.window = positive("inputs", inputs, least=0), positive("size", size), window
         outputs = self.gates * size
         bias = bias and norm is None  # a norm brings its own
         self.input: Any
@@ -130,6 +132,7 @@ class Cell(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        check_step(self, x, state)
         zx = self.project(x)
         state = self.step(zx, self.start(zx, state), self.draw(zx))
         return state[0], state
@@ -151,12 +154,19 @@ class JordanCell(Cell):
     parts = 2
 
     def __init__(
-        self, inputs: int, size: int, *, window: Window | None = None, norm: Norm | None = None, decay: float = 0.0
+        self,
+        inputs: int,
+        size: int,
+        *,
+        window: Window | None = None,
+        norm: Norm | None = None,
+        bias: bool = True,
+        decay: float = 0.0,
     ) -> None:
-        super().__init__(inputs, size, window=window, norm=norm)
+        super().__init__(inputs, size, window=window, norm=norm, bias=bias)
         self.decay = decay
         conv = None if window is None else Window(space=window.space, kernel_size=1)
-        self.output = nn.Linear(size, size) if conv is None else conv.of_input(size, size, bias=True)
+        self.output = nn.Linear(size, size, bias=bias) if conv is None else conv.of_input(size, size, bias=bias)
 
     def remembered(self, state: State) -> Tensor:
         y, context = state

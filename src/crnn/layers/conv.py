@@ -41,7 +41,7 @@ class ConvBlock(nn.Module):
         super().__init__()
         kernel = kernel_of(kernel_size)
         axes = len(kernel)
-        pad = tuple(k // 2 for k in kernel) if padding is None else each("padding", padding, axes)
+        pad = tuple(k // 2 for k in kernel) if padding is None else each("padding", padding, axes, least=0)
         bias = not norm if bias is None else bias
         self.conv = CONVOLUTIONS[axes](inputs, outputs, kernel, each("stride", stride, axes), pad, bias=bias)
         self.norm = BatchNorm(outputs) if norm else None
@@ -92,7 +92,7 @@ class MaxPool(nn.Module):
         self.kernel_size = kernel_of(kernel_size)
         axes = len(self.kernel_size)
         self.stride = self.kernel_size if stride is None else each("stride", stride, axes)
-        self.padding = each("padding", padding, axes)
+        self.padding = each("padding", padding, axes, least=0)
         self.pool = MAX_POOLS[axes](self.kernel_size, self.stride, self.padding)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from crnn.errors import SettingsError
+
 
 class TimeDropout(nn.Module):
     """Drops features of ``(batch, time, channels)`` for a whole sample, the same at each time step (Gal & Ghahramani
@@ -12,6 +14,8 @@ class TimeDropout(nn.Module):
 
     def __init__(self, share: float) -> None:
         super().__init__()
+        if not 0 <= share <= 1:
+            raise SettingsError(f"dropout is {share}", expected="a share from 0 to 1", do="Say 0.1 for one in ten.")
         self.share = share
 
     def extra_repr(self) -> str:

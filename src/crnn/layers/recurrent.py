@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from crnn.errors import SettingsError, ShapeError
+from crnn.layers._axes import positive
 from crnn.layers._given import check_axes, check_lengths, check_state, check_steps, check_type, kind_of, time_first
 from crnn.layers.cells import Cell, State
 from crnn.layers.dropout import TimeDropout
@@ -61,10 +62,17 @@ class Recurrent(nn.Module):
                 do="Give that as cell, or leave it out.",
             )
         self.ways = 2 if bidirectional else 1
-        self.inputs, self.outputs = inputs, size * self.ways
+        self.inputs, self.outputs = positive("inputs", inputs, least=0), positive("size", size) * self.ways
         make: Callable = partial(pick(cell, CELLS, "cell"), batch_first=True) if isinstance(cell, str) else cell
         widths = [inputs] + [self.outputs] * (layers - 1)
         self.layers = nn.ModuleList(make(width, size) for width in widths for _ in range(self.ways))
+        for layer in self.layers:
+            if isinstance(layer, nn.RNNBase) and (not layer.batch_first or layer.bidirectional or layer.num_layers > 1):
+                raise SettingsError(
+                    f"cell makes an nn.{type(layer).__name__}",
+                    expected="one layer in one direction, batch first",
+                    do=f"Say cell={type(layer).__name__.lower()!r}; layers and bidirectional are arguments beside it.",
+                )
         self.dropout = TimeDropout(dropout)
         self.recompute, self.truncate = recompute, truncate
 

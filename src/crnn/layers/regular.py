@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from crnn.errors import SettingsError
+from crnn.layers._given import check_step
 from crnn.layers.cells import Cell, State
 
 
@@ -41,6 +42,7 @@ class Wrapped(nn.Module):
         return self.cell.step(zx, state, noise)
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        check_step(self, x, state)
         zx = self.project(x)
         state = self.step(zx, self.start(zx, state), self.draw(zx))
         return state[0], state
