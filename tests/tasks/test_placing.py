@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import crnn
+from crnn.cli import main
 from crnn.decode.align import align
 from crnn.decode.ctc_greedy import along
 from crnn.errors import DataError, SettingsError
@@ -98,3 +99,34 @@ def test_texts_that_do_not_fit_are_named(tiny: Callable[..., Any], tmp_path: Pat
     tiny("cascade", "classify", "picture").save(tmp_path / "pictures.safetensors")
     with pytest.raises(SettingsError, match="task is 'classify'; expected transcribe"):
         crnn.align(tmp_path / "pictures.safetensors", picture, "a")
+
+
+def test_the_command_says_where_letters_and_words_lie(
+    tiny: Callable[..., Any],
+    made: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bundle = tiny("crnn", "transcribe", "line")
+    bundle.card["parts"] = {"group": "writer", "answer": None}  # which need not be there
+    bundle.save(tmp_path / "b.safetensors")
+    for name in ("00.png", "00.gt.txt", "10.png"):
+        (tmp_path / name).write_bytes((made("transcribe", "line") / name).read_bytes())
+    (tmp_path / "10.gt.txt").write_text("Q", encoding="utf-8")
+
+    def run(*options: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            main(["align", str(tmp_path / "b.safetensors"), str(tmp_path), *options])
+        return (end.value.code or 0, *capsys.readouterr())  # type: ignore[return-value]
+
+    text = (tmp_path / "00.gt.txt").read_text(encoding="utf-8").strip()
+    code, out, err = run()
+    rows = [line.split(",") for line in out.splitlines()]
+    assert rows[0] == ["file", "value", "start", "stop", "score"]
+    assert "".join(row[1] for row in rows[1:]) == text and all(row[0] == "00.png" for row in rows[1:])
+    assert code == 1 and "10.png: " in err and "'Q'" in err
+    _, out, _ = run("--words", "--json")
+    (line,) = [json.loads(row) for row in out.splitlines()]
+    assert line["text"] == text and [word["value"] for word in line["words"]] == text.split()
+    assert run("--out", str(tmp_path / "a.csv"))[0] == 1 and (tmp_path / "a.csv").read_text("utf-8").count("00.png")
+    assert run("--out", "a.txt")[0] == 2

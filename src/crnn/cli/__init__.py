@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cyclopts import App
 
 from crnn import __version__
-from crnn.cli import bulk, check, compare, export, hub, lm, pack, predict, serve, show, test, train
+from crnn.cli import align, bulk, check, compare, export, hub, lm, pack, predict, serve, show, test, train
 from crnn.errors import CrnnError
 
 app = App(
@@ -22,6 +22,7 @@ app.command(check.check)
 app.command(test.test)
 app.command(compare.compare)
 app.command(predict.predict)
+app.command(align.align)
 app.command(pack.pack)
 app.command(bulk.bulk)
 app.command(export.export)
