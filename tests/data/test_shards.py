@@ -26,7 +26,7 @@ from crnn.data.shard_index import expand
 from crnn.data.shards import write_shards
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.train.prepare import asked_of
-from crnn.types import Sample
+from crnn.types import Clip, Sample
 
 Made = Callable[..., Path]
 PACKED = [
@@ -224,6 +224,10 @@ def test_answers_of_another_task_and_full_folders_are_refused(made: Made, tmp_pa
         pack(samples, tmp_path / "out", "text")
     with pytest.raises(SettingsError, match="answers are a ndarray"):
         pack([Sample("a", "b", np.zeros(3))], tmp_path / "maps", "map")
+    with pytest.raises(SettingsError, match="samples are a Clip of something longer, as a;"):
+        pack([Sample("a", Clip(tmp_path, 0, 3), "b")], tmp_path / "maps", "label")
+    with pytest.raises(DataError, match="a: is not there"):
+        pack([Sample("a", tmp_path / "none.png", "b")], tmp_path / "maps", "label")
     assert not list((tmp_path / "maps").glob("*"))
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 from crnn.errors import CrnnError, DataError, MissingExtra, SettingsError, Unreachable
 
 TRIES, WAIT = 4, 0.5  # a failure that may pass is tried again after half a second, then one, then two
-GAP = 1 << 16  # bytes between two places up to which they are one request: less than a request costs
+GAP = 1 << 12  # bytes between two places up to which they are one request: the answer of a neighbour
 LONGEST = 1 << 24  # bytes of one request, unless a single place is larger
 PASSING = (408, 425, 429)  # of the answers from 400 to 499, those by which a server asks for patience
 LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotImplementedError, ValueError, TypeError)

@@ -53,7 +53,7 @@ def write_shards(
     """Write ``samples`` to tars of about so many ``megabytes`` in ``folder``, which is new, those of a split together.
 
     Sources are packed as they are, lines of pages as pictures cut out of them. Raises ``SettingsError`` for a folder
-    that holds something, and for answers that cannot be packed.
+    that holds something, and for sources and answers that cannot be packed; the first error if none could be.
     """
     if folder.exists() and any(folder.iterdir()):
         raise SettingsError(f"the folder {folder} holds something", expected="a new folder", do="Name another.")
@@ -82,6 +82,8 @@ def write_shards(
             shards[split].add(files, row)
         for split in list(shards):
             close(split)
+    if packing.left_out and not packing.shards:
+        raise packing.left_out[0]
     with write_aside(folder / INDEX) as file:
         json.dump({MARK: 1, "answer": answer, "shards": packing.shards}, file, indent=1)
     return packing
@@ -238,8 +240,10 @@ def _source(source: Any, sample: str) -> tuple[str, bytes, list[float]]:
     if isinstance(source, np.ndarray) and source.dtype != object:
         np.save(buffer, source, allow_pickle=False)
         return "npy", buffer.getvalue(), []
-    given = f"is {'not there' if isinstance(source, Path) else f'a {type(source).__name__}'}"
-    raise DataError(given, expected="a file, a text or an array", do="Train on the folder itself.", file=sample)
+    if isinstance(source, Path):
+        raise DataError("is not there", expected="a file", do="Check the path.", file=sample)
+    given = f"samples are a {type(source).__name__} of something longer, as {sample}"
+    raise SettingsError(given, expected="files, texts or arrays", do="Train on the folder itself.")
 
 
 class _Shard:
