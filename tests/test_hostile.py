@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import io
 import json
 import os
@@ -28,6 +29,11 @@ from safetensors.numpy import save_file
 
 from crnn import bundle as bundles
 from crnn import config
+from crnn.cli import main
+from crnn.cli.export import export
+from crnn.cli.lm import tune
+from crnn.cli.predict import predict
+from crnn.cli.test import test as try_out
 from crnn.data.dataset import Samples
 from crnn.data.formats import Asked, open_data
 from crnn.data.formats._files import walk
@@ -36,6 +42,7 @@ from crnn.data.inputs._film_files import header_of
 from crnn.data.inputs._pictures import opened
 from crnn.data.shards import answer_of, write_shards
 from crnn.deploy import hub
+from crnn.deploy.asked import asked_of
 from crnn.deploy.onnx import read as read_onnx
 from crnn.deploy.predict import Predictor
 from crnn.errors import BundleError, CrnnError, DataError, SettingsError
@@ -477,6 +484,25 @@ def test_names_in_files_lead_elsewhere_where_the_user_says_so(teller: str, tmp_p
         (folder / teller).write_text(TELLERS[teller](json.dumps(name)[1:-1] if teller == "lines.csv" else name))
         with pytest.raises(DataError, match=teller):
             open_data(folder / teller, asked=asked)
+
+
+def test_the_commands_are_told_that_names_may_lead_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    Image.new("L", (40, 16)).save(tmp_path / "a.png")
+    (tmp_path / "data" / "lines.csv").write_text("image,text\n../a.png,one\n")
+    given = ["pack", str(tmp_path / "data"), str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as end:
+        main(given)
+    assert end.value.code == 2 and "--outside" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        main([*given, "--outside"])
+    assert not end.value.code and (tmp_path / "out" / "all-000000.tar").exists()
+    (tmp_path / "a.toml").write_text("[data]\noutside = true\n")
+    assert asked_of(config.load(tmp_path / "a.toml")).outside and not asked_of(config.Recipe()).outside
+    for verb in (predict, try_out, tune, export):
+        assert "outside" in inspect.signature(verb).parameters
 
 
 def test_a_bundle_is_only_what_it_holds(tmp_path: Path) -> None:

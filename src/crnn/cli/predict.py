@@ -18,6 +18,7 @@ from crnn.cli.options import (
     Arithmetic,
     BatchSize,
     Format,
+    Outside,
     Reader,
     ReadOptions,
     Threads,
@@ -72,6 +73,7 @@ def predict(
     reader: Reader = None,
     xml: Annotated[Literal["page", "alto"], Parameter(help="What --out FOLDER writes for pages.")] = "page",
     format: Format = "auto",
+    outside: Outside = False,
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
     threads: Threads = 0,
@@ -105,7 +107,7 @@ def predict(
             raise SettingsError(given, expected="pictures of pages to read", do="Leave it out.")
         finder, options = predictor, {"precision": precision, "batch_size": batch_size}
         predictor = page_reader(finder, reader, reading, options)
-        job = _Job(sources, format, asked(finder, truths=False), finder.kind.source)
+        job = _Job(sources, format, asked(finder, outside=outside, truths=False), finder.kind.source)
         kind, many = (
             "json" if json else "csv" if csv else "",
             len(sources) > 1 or sources == ["-"] or Path(sources[0]).is_dir(),
@@ -127,7 +129,7 @@ def predict(
     if future:
         look_ahead(predictor, future)
     _check_options(sources, live=live, rate=rate, explain=explain, of=of)
-    job = _Job(sources, format, asked(predictor, truths=False), predictor.kind.source)
+    job = _Job(sources, format, asked(predictor, outside=outside, truths=False), predictor.kind.source)
     if live:
         from crnn.cli.live import listen
 

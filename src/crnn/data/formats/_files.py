@@ -14,7 +14,18 @@ from typing import Literal
 
 from crnn.errors import DataError
 
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm"})
+PICTURES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm"}
+)
+UNREAD = {
+    **dict.fromkeys((".m4a", ".aac", ".wma", ".amr", ".mp2", ".caf"), "Convert them, such as: ffmpeg -i a{0} a.flac"),
+    **dict.fromkeys(
+        (".jp2", ".j2k", ".jpx", ".heic", ".heif", ".avif", ".psd", ".svg"), "Convert them to PNG."
+    ),
+    **dict.fromkeys((".pdf", ".djvu"), "Make a picture of each page, such as: pdftoppm -r 300 -png a.pdf a"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "Save them as .csv."),
+}
+"""Endings of files that people have and nothing here reads, and what to do about them."""
 OUTSIDE: ContextVar[bool] = ContextVar("outside", default=False)
 """Whether names in files may lead out of their folder, for as long as ``leading`` says."""
 Split = Literal["train", "valid", "test"]
@@ -90,9 +101,9 @@ def inside(folder: Path, name: str) -> Path:
     plain = name.strip().replace("\\", "/")
     windows = PureWindowsPath(plain)
     if re.match(r"\w[\w+.-]+://", plain):
-        raise _refuse(name, "is a web address")
+        raise _refuse(name, "is a web address", do="Fetch the file, and write its path.")
     if not plain or any(ord(letter) < 32 for letter in plain):
-        raise _refuse(name, "is no path")
+        raise _refuse(name, "is no path", do="Correct it.")
     if OUTSIDE.get():
         return Path(os.path.normpath(folder / plain))
     if plain.startswith("/") or windows.drive or windows.root:
@@ -183,6 +194,20 @@ def count_kinds(files: Iterable[Path]) -> str:
     return f"holds {listed} {'file' if counts.total() == 1 else 'files'}"
 
 
+def unread(files: Iterable[Path], path: Path, expected: str) -> list[DataError]:
+    """For each ending of ``files`` that people have and nothing here reads, an error that says what to do."""
+    counts = Counter(file.suffix.lower() for file in files if file.suffix.lower() in UNREAD)
+    return [
+        DataError(
+            f"is a {ending} file" if path.is_file() else f"holds {count} {ending} files, which are not read",
+            expected=expected,
+            do=UNREAD[ending].format(ending),
+            file=path,
+        )
+        for ending, count in sorted(counts.items())
+    ]
+
+
 def unreadable(path: Path, error: OSError) -> DataError:
     """The error for a file that the system does not give."""
     return DataError(
@@ -203,13 +228,15 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _refuse(name: str, why: str) -> DataError:
-    return DataError(
-        f"the path {name!r} {why}",
-        expected="a path relative to the file that names it, inside its folder",
-        do="Put the table above all files that it names, and write their paths from there; or give --outside if you "
-        "trust who wrote it.",
-    )
+ABOVE = (
+    "Put the table above all files that it names, and write their paths from there; or give --outside if you trust who "
+    "wrote it."
+)
+
+
+def _refuse(name: str, why: str, do: str = ABOVE) -> DataError:
+    expected = "a path relative to the file that names it, inside its folder"
+    return DataError(f"the path {name!r} {why}", expected=expected, do=do)
 
 
 def _refuse_folder(error: OSError) -> None:
