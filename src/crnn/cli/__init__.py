@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cyclopts import App
 
@@ -11,9 +12,20 @@ from crnn import __version__
 from crnn.cli import align, bulk, check, compare, export, hub, lm, pack, predict, serve, show, test, train
 from crnn.errors import CrnnError
 
+ZOO = ", ".join(sorted(path.stem for path in (Path(__file__).parent.parent / "zoo").glob("*.safetensors")))
+BEGIN = f"""Train, test, use and ship convolutional recurrent networks.
+
+crnn predict zoo:typewritten line.png
+crnn check classify sounds/
+crnn train classify --data sounds/ --out runs/mine
+crnn test runs/mine sounds-test/ --html report.html
+crnn predict runs/mine new.wav
+
+Trained networks that come with it, as zoo:NAME: {ZOO}."""
+
 app = App(
     name="crnn",
-    help="Train, test, use and ship convolutional recurrent networks.",
+    help=BEGIN,
     version=__version__,
     help_format="plaintext",
 )

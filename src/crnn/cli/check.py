@@ -15,7 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from crnn.cli.options import Data, DataOptions, Horizon, Model, Settings, recipe_of, settings_with
+from crnn.cli.options import Data, DataOptions, Horizon, Model, RecipeName, Settings, recipe_of, settings_with
 from crnn.config import Recipe
 from crnn.files import write_aside
 
@@ -32,9 +32,7 @@ HEADINGS = {
 
 
 def check(
-    recipe: Annotated[
-        str | None, Parameter(help="A recipe (.toml) or a task: transcribe, classify, tag, regress, forecast, nowcast.")
-    ] = None,
+    recipe: RecipeName = None,
     data: Data = None,
     *,
     model: Model = None,

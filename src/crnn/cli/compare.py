@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from crnn.cli.options import Data, DataOptions, Settings, TrainOptions, recipe_of, say_left_out
+from crnn.cli.options import Data, DataOptions, RecipeName, Settings, TrainOptions, recipe_of, say_left_out
 from crnn.cli.test import read_answers, result_of
 from crnn.errors import SettingsError
 
@@ -24,9 +24,7 @@ WIDE = 120  # columns of the table in a file or a pipe, where nobody knows a wid
 
 
 def compare(
-    recipe: Annotated[
-        str | None, Parameter(help="A recipe (.toml) or a task, transcribe, classify, tag or regress.")
-    ] = None,
+    recipe: RecipeName = None,
     *,
     data: Data = None,
     models: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_type_hints
 
@@ -47,6 +48,9 @@ TrainOptions = options_of(TrainSettings)
 DataOptions = options_of(DataSettings, skip=("train",))
 ReadOptions = options_of(ReadSettings)
 
+TASK_NAMES = "caption, classify, detect, forecast, match, nowcast, regress, restore, segment, tag, transcribe"
+"""Written out, since the table of tasks imports much for a help text."""
+RecipeName = Annotated[str | None, Parameter(help=f"A recipe (.toml) or a task: {TASK_NAMES}.")]
 Data = Annotated[str | None, Parameter(help="Folder or table to learn from, in any known format.")]
 Model = Annotated[str | None, Parameter(help="Encoder: see crnn models.")]
 Settings = Annotated[
@@ -54,9 +58,7 @@ Settings = Annotated[
     Parameter(name="--set", negative="", help="Any value of a recipe: TABLE.KEY=VALUE, such as encoder.hidden=128."),
 ]
 Horizon = Annotated[int | None, Parameter(help="Steps to foretell: task.horizon.")]
-Format = Annotated[
-    str, Parameter(help="Format of the data: auto, pairs, table, page, alto, folders, events, npz, pictures, files.")
-]
+Format = Annotated[str, Parameter(help="Format of the data, such as table, folders, page or npz; auto recognises it.")]
 Group = Annotated[
     str | None, Parameter(help="What must not be in two parts: a column, or a pattern found in the files' names.")
 ]
@@ -179,12 +181,14 @@ def say_unheard(console: Console, task: Any, reading: Any) -> None:
 
 
 def say_left_out(console: Console, errors: Sequence[CrnnError], most: int) -> None:
-    """The first ``most`` of what could not be used, and how many more there are."""
-    for error in errors[:most]:
+    """The first ``most`` of what could not be used, what is alike once, and how many more there are."""
+    times = Counter(map(str, errors))
+    for said, count in list(times.items())[:most]:
         # not wrapped: a file's name is to be found and copied whole
-        console.print(f"left out: {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    if len(errors) > most:
-        console.print(f"left out: {len(errors) - most} more", style="yellow")
+        again = f" ({count} times)" if count > 1 else ""
+        console.print(f"left out: {said}{again}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if len(times) > most:
+        console.print(f"left out: {sum(list(times.values())[most:])} more", style="yellow")
 
 
 def threads(count: int) -> None:

@@ -114,6 +114,7 @@ def test(
     say_left_out(console, [*left_out, *tested.left_out], most=5)
     _say_unknown(console, predictor.task, tested.samples)
     _print(tested, f"{bundle} on {data}" + (f" ({part})" if part else ""))
+    _say_seen(console, predictor.bundle.card.get("data"), data, part)
     result = result_of(predictor, tested, data, part or "all", name or (json.stem if json else Path(bundle).name))
     if json is not None:
         from crnn.train.report import write_json
@@ -140,6 +141,16 @@ def _say_unknown(console: Console, task: Any, samples: Sequence[Sample]) -> None
     if problems:
         share = f"{len(problems):,} of {len(samples):,} samples have"
         said = f"{share} an answer that the network cannot give, and count as errors; the first: {problems[0]}"
+        console.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_seen(console: Console, learned: str | None, data: str, part: str | None) -> None:
+    """That figures are of what the network learned from, where they are."""
+    if part in (None, "train") and learned is not None and Path(learned).resolve() == Path(data).resolve():
+        said = (
+            "The network learned from these data, so the figures do not say how good it is on others. Name a part of "
+            "them test (a column split, a folder test), or train with --folds 5, and it is held back."
+        )
         console.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -13,6 +13,7 @@ from crnn.cli.options import (
     DataOptions,
     Horizon,
     Model,
+    RecipeName,
     Settings,
     TrainOptions,
     given_of,
@@ -23,9 +24,7 @@ from crnn.errors import SettingsError
 
 
 def train(
-    recipe: Annotated[
-        str | None, Parameter(help="A recipe (.toml) or a task: transcribe, classify, tag, regress, forecast, nowcast.")
-    ] = None,
+    recipe: RecipeName = None,
     data: Data = None,
     *,
     model: Model = None,
