@@ -72,3 +72,21 @@ def test_the_group_is_found_in_the_name(tmp_path: Path) -> None:
     for pattern, words in ((r"carl", "finds nothing in 'a/anna_1.png'"), ("(", "is neither a column nor a pattern")):
         with pytest.raises(SettingsError, match=words):
             open_data(tmp_path, asked=Asked(answer="label", group=pattern))
+
+
+def test_files_that_nothing_reads_are_named_with_what_to_do(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.png", "b/1.png", "b/2.heic", "b/3.HEIC", "b/4.m4a", "b/notes.md")
+    left_out: list[CrnnError] = []
+    assert len(open_data(tmp_path, "auto", left_out, asked=CLASSES)) == 2
+    assert [str(error).removeprefix(f"{tmp_path}: ") for error in left_out] == [
+        "holds 2 .heic files, which are not read; expected files of the endings .png. Convert them to PNG.",
+        "holds 1 .m4a files, which are not read; expected files of the endings .png. Convert them, such as: ffmpeg -i "
+        "a.m4a a.flac",
+    ]
+    sounds = Asked(answer="label", suffixes=frozenset({".wav", ".flac"}))
+    touch(tmp_path / "phone", "a/1.m4a", "b/1.m4a")
+    for path, said in (("phone", "holds 2 .m4a files; expected table"), ("phone/a/1.m4a", "is a .m4a file; expected")):
+        with pytest.raises(DataError, match=rf"{said}.*Convert them, such as: ffmpeg"):
+            open_data(tmp_path / path, asked=sounds)
+    with pytest.raises(DataError, match=r"1.png: is a .png file; expected .flac .wav, or data that name such files"):
+        open_data(tmp_path / "a/1.png", asked=sounds)

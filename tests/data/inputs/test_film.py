@@ -28,6 +28,8 @@ CODECS = {
     "avi": ("mpeg4", "yuv420p"),
     "webm": ("libvpx", "yuv420p"),
     "gif": ("gif", "rgb8"),
+    "3gp": ("mpeg4", "yuv420p"),
+    "mts": ("libx264", "yuv420p"),
 }
 SIZE = (48, 32)
 OFF: dict[str, Any] = {"flip": 0.0, "crop": 0.0, "brightness": 0.0, "contrast": 0.0, "jitter": 0.0}

@@ -137,7 +137,8 @@ def test_real_numbers_are_the_same_picture(top: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "suffix"), [("1", "png"), ("RGB", "webp"), ("RGB", "bmp"), ("CMYK", "jpg"), ("L", "gif")]
+    ("mode", "suffix"),
+    [("1", "png"), ("RGB", "webp"), ("RGB", "bmp"), ("CMYK", "jpg"), ("L", "gif"), ("RGB", "ppm"), ("I", "tif")],
 )
 def test_other_kinds_of_files(mode: str, suffix: str, tmp_path: Path) -> None:
     drawn(ink=0, paper=255).convert(mode).save(tmp_path / f"a.{suffix}")

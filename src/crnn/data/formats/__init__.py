@@ -33,7 +33,7 @@ from crnn.data.formats import (
     voc,
 )
 from crnn.data.formats._asked import Ahead, Answer, Asked, Cutting, grouped
-from crnn.data.formats._files import PICTURES, count_kinds, is_picture, leading, unreadable, walk
+from crnn.data.formats._files import PICTURES, count_kinds, is_picture, leading, unread, unreadable, walk
 from crnn.data.formats._rows import SUFFIXES
 from crnn.data.shard_index import is_pattern
 from crnn.data.spoil import spoilt
@@ -203,8 +203,13 @@ def _not_found(path: Path, wanted: str, asked: Asked) -> DataError:
     """What was looked for and what is there, with advice for the usual mistakes."""
     files = walk(path)
     seen = [file for file in files if is_picture(file)] if asked.answer == "text" else []
+    strange = unread(files, path, " ".join(sorted(asked.suffixes)) or wanted)
+    if strange and path.is_file():
+        return strange[0]
     if path.is_file():
         given, do = f"is a {path.suffix or 'plain'} file", "Check the path, or give the folder of the data."
+        if is_picture(path) or not asked.truths:
+            wanted = f"{' '.join(sorted(asked.suffixes))}, or data that name such files"
         return DataError(given, expected=wanted, do=do, file=path)
     astray = _texts_astray(files)
     if not files:
@@ -215,6 +220,8 @@ def _not_found(path: Path, wanted: str, asked: Asked) -> DataError:
         do = f"Put each text beside its picture: for {seen[0].name}, {seen[0].stem}.gt.txt (there is {astray[0].name})."
     elif seen:
         do = f"Write the text of {seen[0].name} into {seen[0].stem}.gt.txt, and so on."
+    elif strange:
+        do = strange[0].do
     else:
         do = "Check the path; the data and their answers must lie under it."
     return DataError(count_kinds(files), expected=wanted, do=do, file=path)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._files import SPLITS, name_in, split_of, walk
+from crnn.data.formats._files import SPLITS, name_in, split_of, unread, walk
 from crnn.errors import CrnnError, DataError
 from crnn.types import Sample
 
@@ -53,6 +53,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
             )
         for file in files:
             yield Sample(name_in(path, file), file, name, split=split_of(path, file))
+    left_out += unread(walk(path), path, f"files of the endings {' '.join(sorted(counts))}")
 
 
 def classes(path: Path, asked: Asked) -> list[tuple[str, list[Path]]]:

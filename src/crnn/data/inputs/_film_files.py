@@ -19,7 +19,9 @@ from crnn.errors import DataError, MissingExtra
 
 Source = Path | np.ndarray
 """A film, a folder of its frames, or uint8 ``(time, height, width)`` or ``(time, height, width, channels)``."""
-SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".mpg", ".mpeg", ".wmv", ".flv", ".gif"})
+SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".mpg", ".mpeg", ".wmv", ".flv", ".gif", ".3gp", ".mts", ".m2ts"}
+)
 FASTEST = 240  # frames a second above which a film's clock is not believed
 LOST = 0.1  # share of the frames that may be missing at the end
 READ = "mov,matroska,webm,avi,mpeg,mpegvideo,mpegts,asf,flv,gif,live_flv,m4v"

@@ -20,7 +20,9 @@ Source = Path | Region | np.ndarray | Image.Image
 """What can be read as a picture."""
 Mode = Literal["L", "RGB"]
 """Grey or colour."""
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm"})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm"}
+)
 OPENING = Lock()  # the warnings' filters belong to the whole process, and pictures are opened in threads
 READ = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 """What Pillow may take a file for, whatever it is called: other readers of its many are slow, old, or start programs
@@ -82,7 +84,11 @@ def in_mode(picture: Image.Image, mode: Mode) -> Image.Image:
     """``picture`` in ``mode``: values of any depth as 0 to 255, transparent parts as paper."""
     if picture.mode.startswith("I") or picture.mode == "F":
         x = np.asarray(picture, dtype=np.float32)
-        top = 65535.0 if picture.mode != "F" or x.max(initial=0) > 255 else (255.0 if x.max(initial=0) > 1 else 1.0)
+        most = float(x.max(initial=0))
+        if picture.mode == "F":
+            top = 65535.0 if most > 255 else 255.0 if most > 1 else 1.0
+        else:  # 32 bits hold any values: mostly those of 16 bits, or of 8
+            top = 255.0 if picture.mode == "I" and most <= 255 else 65535.0
         return Image.fromarray(np.clip(x / top * 255, 0, 255).astype(np.uint8)).convert(mode)
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
