@@ -17,7 +17,7 @@ SHOWN = 480  # pixels to which the longer side is limited
 SMALL = 96  # to which small pictures are made larger
 EVERY = 350  # milliseconds of a film's picture
 FIGURE = "display:inline-block;margin:0 .5rem .5rem 0;vertical-align:top;font-size:.8rem;opacity:.9"
-PICTURE = "display:block;max-width:100%;max-height:12rem;border-radius:.25rem;image-rendering:pixelated"
+PICTURE = "display:block;max-width:100%;min-width:6rem;max-height:12rem;border-radius:.25rem;image-rendering:pixelated"
 
 
 def as_picture(x: np.ndarray) -> Image.Image:
