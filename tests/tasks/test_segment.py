@@ -204,6 +204,7 @@ def test_baselines_and_the_row_of_a_picture() -> None:
     assert task.row(truth, answer)["badness"] == pytest.approx(3 / 8)
     assert task.word(truth) == "0 62 %, 1 38 %"
     assert "errors" in task.show(answer, truth) and "truth" not in task.show(answer, None)
+    assert 'class="over"' in task.show(answer, None, "<img>") and 'class="over"' not in task.show(answer, truth)
 
 
 def test_things_are_counted() -> None:
