@@ -40,6 +40,9 @@ def test_files_that_turn_out_broken_are_named_and_a_run_that_is_done_says_so(
     assert "6 of 11 samples have an answer that the network cannot give" in said
     assert "the first: bright/0.png: has the label 'bright'; expected one of the 2 labels" in said
     assert "The network learned from these data" in said
+    assert crnn("test", run, tmp_path / "data", "--split", "test") == 2
+    said = capsys.readouterr().err
+    assert "names no splits, and 'test' is asked for; expected data with splits. Leave --split out to test all." in said
     (tmp_path / "data" / "bright").rename(tmp_path / "data" / "light")
     assert crnn("train", "--resume", run) == 0
     said = capsys.readouterr().err

@@ -14,10 +14,10 @@ import pytest
 from crnn.cli import main
 from crnn.config import Recipe, TrainSettings, fill
 from crnn.data.formats import Asked, open_data
-from crnn.errors import SettingsError
+from crnn.errors import CrnnError, SettingsError
 from crnn.train import compare as module
 from crnn.train.compare import compare
-from crnn.train.plots import plot_svg
+from crnn.train.plots import HEIGHT, TOP, plot_svg
 
 TINY = {"channels": [4], "hidden": 4}
 
@@ -81,7 +81,7 @@ def test_a_model_that_fails_does_not_stop_the_others(waves: Path, tmp_path: Path
 
 def test_a_model_that_cannot_read_the_data_is_told_before_any_training(waves: Path, tmp_path: Path) -> None:
     good = recipe(waves)
-    with pytest.raises(SettingsError):
+    with pytest.raises(CrnnError, match=r"blind cannot be trained: .*Or leave blind out\."):
         compare({"good": good, "blind": replace(good, encoder={"name": "text_rcnn"})}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -134,6 +134,14 @@ def test_the_longest_name_has_room() -> None:
     drawn = [plot_svg({name: [(1, 0.1)]}, "x", "y", percent=True) for name in ("a", long)]
     short, wide = (int(re.findall(r'width="(\d+)" style', svg)[0]) for svg in drawn)
     assert wide - short >= 6 * (len(long) - 1)
+
+
+def test_shares_never_go_beyond_all_and_names_stay_in_the_frame() -> None:
+    drawn = plot_svg({name: [(1, 1.0)] for name in "abc"}, "seconds", "accuracy", percent=True)
+    assert "100 %" in drawn and "120 %" not in drawn
+    low = plot_svg({name: [(1, 0.0), (2, 0.0)] for name in "abcd"}, "seconds", "accuracy", percent=True)
+    places = [float(y) for y, name in re.findall(r'y="([\d.]+)"[^>]*>([a-d])<', low)]
+    assert len(places) == 4 and max(places) <= TOP + HEIGHT + 4
 
 
 def test_plots_hold_every_point_and_name() -> None:

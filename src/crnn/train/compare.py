@@ -17,7 +17,7 @@ from rich.console import Console
 from crnn.bundle import NAME
 from crnn.config import Recipe, as_dict
 from crnn.deploy.predict import Predictor
-from crnn.errors import CrnnError, SettingsError, TrainingError
+from crnn.errors import CrnnError, DataError, SettingsError, TrainingError
 from crnn.files import write_aside
 from crnn.train.evaluate import Tested, evaluate, figures_of_others, report_of
 from crnn.train.fit import EPOCHS, RECIPE, STATE, fit
@@ -74,8 +74,8 @@ def compare(
     another comparison, the first model's error if all fail.
     """
     out = Path(out)
-    for recipe in recipes.values():
-        prepare(recipe)  # a model that cannot read these data is told before the others have trained for hours
+    for name, recipe in recipes.items():
+        _try(name if len(recipes) > 1 else "", recipe)
     numbers = range(1, max(1, next(iter(recipes.values())).data.folds) + 1)
     runs: dict[str, list[_Run]] = {name: [] for name in recipes}
     failed: dict[str, CrnnError] = {}
@@ -105,6 +105,17 @@ def compare(
     if not models:
         raise next(iter(failed.values()))
     return Comparison(models, failed, part)
+
+
+def _try(name: str, recipe: Recipe) -> None:
+    """A model that cannot read these data is told, by its ``name``, before the others have trained for hours."""
+    try:
+        prepare(recipe)
+    except (SettingsError, DataError) as error:
+        if not name:
+            raise
+        given, do = f"{name} cannot be trained: {error.given}", f"{error.do} Or leave {name} out."
+        raise type(error)(given, expected=error.expected, do=do, file=error.file) from error
 
 
 class _Run:

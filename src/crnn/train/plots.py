@@ -24,7 +24,7 @@ def plot_svg(series: Mapping[str, Points], across: str, up: str, *, percent: boo
     if not points:
         return ""
     x_ticks = _decades([x for x, _ in points])
-    y_ticks = _round_steps([y for _, y in points])
+    y_ticks = _round_steps([y for _, y in points], most=1.0 if percent else math.inf)
 
     def place(x: float, y: float) -> tuple[float, float]:
         low, high = math.log(x_ticks[0]), math.log(x_ticks[-1])
@@ -64,9 +64,11 @@ def plot_svg(series: Mapping[str, Points], across: str, up: str, *, percent: boo
 
 def _names(points: Iterable[tuple[float, float, str, str]]) -> Iterable[str]:
     """Names to the right of the frame, each near its point's height, none on another, and a line that leads there."""
+    points = sorted(points)
     at = -math.inf
-    for y, x, name, colour in sorted(points):
-        at = max(y, at + LEAST_GAP)
+    for i, (y, x, name, colour) in enumerate(points):
+        room = TOP + HEIGHT - LEAST_GAP * (len(points) - 1 - i)  # for those below it, so that none leaves the frame
+        at = max(min(y, room), at + LEAST_GAP)
         right = LEFT + WIDTH + 12
         ends = f"{x:.1f},{y:.1f} {right - 2},{at:.1f}"
         yield f'<polyline points="{ends}" fill="none" stroke="{colour}" stroke-opacity=".4"/>'
@@ -85,13 +87,15 @@ def _decades(values: Sequence[float]) -> list[float]:
     return found if len(found) <= 9 else [v for v in found if str(f"{v:e}")[0] == "1" or v in (below, above)]
 
 
-def _round_steps(values: Sequence[float]) -> list[float]:
-    """Four to seven round numbers that enclose ``values``."""
+def _round_steps(values: Sequence[float], most: float = math.inf) -> list[float]:
+    """Four to seven round numbers that enclose ``values``, none above ``most`` if no value is."""
     low, high = min(values), max(values)
     span = (high - low) or abs(high) or 1.0
     step = next(s for e in range(-9, 10) for s in (10.0**e, 2 * 10.0**e, 5 * 10.0**e) if span / s <= 5)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(step * i, 12) for i in range(first, max(last, first + 1) + 1)]
+    if last == first:
+        first, last = (first - 1, last) if high >= most else (first, last + 1)
+    return [round(step * i, 12) for i in range(first, last + 1)]
 
 
 def _short(value: float) -> str:

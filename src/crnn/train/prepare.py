@@ -173,9 +173,10 @@ def held_back(
     if part is not None:
         samples = [s for s in samples if s.split == part]
         if not samples:
-            found = ", ".join(sorted(map(str, splits)))
-            given = f"has no split {part!r} (it has {found})"
-            raise DataError(given, expected="a split", do="Name one.", file=data.train)
+            named = sorted(str(s) for s in splits if s is not None)
+            given = f"has no split {part!r}" if named else f"names no splits, and {part!r} is asked for"
+            expected = f"one of its splits: {', '.join(named)}" if named else "data with splits"
+            raise DataError(given, expected=expected, do="Leave --split out to test all.", file=data.train)
     return samples, part
 
 

@@ -19,9 +19,7 @@ PICTURES = frozenset(
 )
 UNREAD = {
     **dict.fromkeys((".m4a", ".aac", ".wma", ".amr", ".mp2", ".caf"), "Convert them, such as: ffmpeg -i a{0} a.flac"),
-    **dict.fromkeys(
-        (".jp2", ".j2k", ".jpx", ".heic", ".heif", ".avif", ".psd", ".svg"), "Convert them to PNG."
-    ),
+    **dict.fromkeys((".jp2", ".j2k", ".jpx", ".heic", ".heif", ".avif", ".psd", ".svg"), "Convert them to PNG."),
     **dict.fromkeys((".pdf", ".djvu"), "Make a picture of each page, such as: pdftoppm -r 300 -png a.pdf a"),
     **dict.fromkeys((".xlsx", ".xls", ".ods"), "Save them as .csv."),
 }
