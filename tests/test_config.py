@@ -37,6 +37,8 @@ class Some:
     """One of two."""
     sizes: tuple[int, ...] = ()
     """Any number of them."""
+    columns: tuple[str, ...] = ()
+    """Of these, too."""
     pair: tuple[int, str] = (0, "")
     """Two of different types."""
     maybe: float | None = None
@@ -85,6 +87,7 @@ def test_values_that_fit(key: str, value: Any, expected: Any) -> None:
         ("sizes", 3, "a list, each a whole number"),
         ("sizes", "123", "a list, each"),
         ("sizes", [1, "2"], "a whole number"),
+        ("columns", "a", 'a list, each a text, such as ["a", "b"]'),
         ("pair", [1], "a list of 2: a whole number, a text"),
         ("pair", [1, 2], "a text"),
         ("maybe", "x", "a number"),

@@ -219,8 +219,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def _say(hint: Any) -> str:
     args = get_args(hint)
     if get_origin(hint) is tuple:
-        each = f", each {_say(args[0])}" if args[-1] is ... else f" of {len(args)}: {', '.join(map(_say, args))}"
-        return f"a list{each}"
+        each = f"each {_say(args[0])}" + ', such as ["a", "b"]' * (args[0] is str)
+        return f"a list, {each}" if args[-1] is ... else f"a list of {len(args)}: {', '.join(map(_say, args))}"
     if get_origin(hint) is Annotated:
         return f"{_say(get_args(hint)[0])} {get_args(hint)[1]}"
     if get_origin(hint) is Literal:
