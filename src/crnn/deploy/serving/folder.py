@@ -5,31 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
-PREFIX = "crnn-serve-"
-LOCK = "lock"
-"""File in it that is locked for as long as its server lives, whatever number its process has."""
+PREFIX = "crnn-serving-"
+FRESH = 60.0
+"""Seconds in which a folder may be new and not locked yet."""
 
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder that nobody else can read. Those of servers that were killed are removed first."""
+    """A folder that nobody else can read, locked for as long as its process lives, whatever number that has. Those of
+    servers that were killed are removed first."""
     _sweep()
-    with TemporaryDirectory(prefix=PREFIX) as name, _locked(Path(name)):
-        yield Path(name)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """``folder`` is in use. The file is locked before it has its name, so that nobody finds one that is not yet."""
-    with (folder / f".{LOCK}").open("wb") as file:
-        _lock(file.fileno())
-        os.rename(folder / f".{LOCK}", folder / LOCK)
-        yield
+    with TemporaryDirectory(prefix=PREFIX) as name:
+        lock = _locked(Path(name))
+        try:
+            yield Path(name)
+        finally:
+            if lock is not None:
+                os.close(lock)
 
 
 def _sweep() -> None:
@@ -37,24 +35,28 @@ def _sweep() -> None:
     for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
         try:
             state = os.lstat(folder)
-            if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid():
+            if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mtime > time.time() - FRESH:
                 continue
-            with (folder / LOCK).open("r+b") as file:
-                dead = _lock(file.fileno())
-        except (OSError, AttributeError):  # gone by now, not ours, or a system without users
+        except (OSError, AttributeError):  # gone by now, or a system without users
             continue
-        if dead:
+        lock = _locked(folder)
+        if lock is not None:
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
 
 
-def _lock(file: int) -> bool:
-    """Whether the open ``file`` could be locked; the lock ends with the process, however it ends."""
+def _locked(folder: Path) -> int | None:
+    """What holds the lock of ``folder``, until it is closed or the process ends, however it ends; ``None`` where
+    another has it."""
     try:
         import fcntl
-    except ImportError:  # a system without them: folders of killed servers stay
-        return False
+
+        file = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # a system without them: folders of killed servers stay
+        return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return False
-    return True
+        os.close(file)
+        return None
+    return file
