@@ -310,5 +310,6 @@ def test_colours_and_strips() -> None:
     task = made(scale="rain", space=(2, 2)).task
     x = np.array([0, 0.5, 5, 50], np.float32).reshape(1, 1, 2, 2).repeat(3, 0)
     shown = task.show(Prediction("a", x, 1.0), Stretch(x, x))
-    assert shown.count("<img") == 1 and "3 frames" in shown
+    assert shown.count("<img") == 2 and shown.count("data:image/gif") == 1 and "3 frames" in shown
+    assert task.show(Prediction("a", x, 1.0), None).count("<img") == 1, "there is nothing beside it"
     assert Image.open(io.BytesIO(crnn.tasks._frames_html.strip_png([task._coloured(x)] * 2))).mode == "RGB"

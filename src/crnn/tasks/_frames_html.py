@@ -18,6 +18,7 @@ HEIGHT, MOST = 96, 12  # pixels of a frame in a strip, and frames of it
 GAP = 2  # pixels between frames
 PACE = 250  # milliseconds that a frame of a GIF lasts
 SIDE = 256  # pixels to which small frames of a GIF are scaled up
+BESIDE = 96  # the same in a page, where truth and forecast stand side by side
 
 
 def coloured(x: np.ndarray, *, grey: bool) -> np.ndarray:
@@ -50,10 +51,10 @@ def strip_png(rows: Sequence[np.ndarray]) -> bytes:
     return file.getvalue()
 
 
-def moving_gif(films: Sequence[np.ndarray]) -> bytes:
-    """Films of coloured frames side by side; a short one stands still at its end."""
+def moving_gif(films: Sequence[np.ndarray], side: int = SIDE) -> bytes:
+    """Films of coloured frames side by side, small ones as large as ``side``; a short one stands still at its end."""
     count = max(map(len, films))
-    scale = max(1, SIDE // max(films[0].shape[1:3]))
+    scale = max(1, side // max(films[0].shape[1:3]))
     pictures = []
     for step in range(count):
         frames = [film[min(step, len(film) - 1)].repeat(scale, 0).repeat(scale, 1) for film in films]

@@ -16,13 +16,16 @@ from crnn.metrics.frames import Sums, named
 from crnn.tasks._common import Common
 from crnn.tasks._forecast_html import step_svg
 from crnn.tasks._frames_head import LOOKS
-from crnn.tasks._frames_html import coloured, moving_gif, strip_png
+from crnn.tasks._frames_html import BESIDE, coloured, moving_gif, strip_png
 from crnn.tasks._frames_html import picture as picture_html
 from crnn.types import Prediction, Sample
 
 PERSISTENCE, MOVED = "the last frame again", "the last frame moved on"
 WRITTEN = (".npz", ".gif", ".png", ".jsonl", ".csv")
-NOTE = "Above is what was seen, then what came, below it what was foretold."
+NOTE = (
+    "Above is what was seen, then what came, below it what was foretold, and once more in motion: left what came, "
+    "right what was foretold."
+)
 
 
 class Stretch(NamedTuple):
@@ -142,6 +145,8 @@ class FramesReport(Common):
         rows = [] if truth is None else [self._coloured(self.kind.decode(truth.future))]
         words = "what came, and what was foretold" if rows else "what is foretold"
         strip = picture_html(strip_png([*rows, said]), "png", words)
+        if rows:
+            strip += picture_html(moving_gif([*rows, said], BESIDE), "gif", f"{words}, in motion")
         return f'<div class="answer">{picture}{strip}<p style="margin:0">{self.word(prediction.value)}</p></div>'
 
     def _coloured(self, x: np.ndarray) -> np.ndarray:

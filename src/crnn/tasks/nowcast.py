@@ -28,7 +28,6 @@ FIRST: Mapping[str, tuple[str, Any]] = {
     "csi": ("csi", max),
 }
 """The figure that chooses the bundle, by loss."""
-NOTE = "Above is what was seen, then what came, below it what was foretold."
 
 
 class Nowcast(FramesReport):
