@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import crnn
+from crnn.cli.predict import _Job
 from crnn.data import far
 from crnn.data.dataset import Samples
 from crnn.data.far import Far, fetch
@@ -328,6 +330,19 @@ def test_no_address_in_data_is_followed(lines: list[Sample], server: Server, tmp
     with pytest.raises(CrnnError):  # a path is never an address
         open_data(Path(server.address))
     assert len(server.requests) == requests
+
+
+def test_predict_reads_an_address_that_is_given_and_none_of_a_list(
+    lines: list[Sample], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(truths=False)
+    found = list(_Job([f"{server.address}/"], "auto", asked, Path).samples())
+    assert len(found) == len(lines) and found[0].id.startswith("http://127")
+    requests = len(server.requests)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{server.address}/\n{server.address}/all-000000.tar\n"))
+    job = _Job(["-"], "auto", asked, Path)
+    assert not list(job.samples()) and len(server.requests) == requests
+    assert all("is not there" in str(error) for error in job.left_out) and len(job.left_out) == 2
 
 
 def test_an_address_is_a_path_that_opens() -> None:

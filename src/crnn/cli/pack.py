@@ -26,7 +26,7 @@ def pack(
     outside: Outside = False,
     settings: Settings = None,
 ) -> int:
-    """Pack samples into WebDataset shards (.tar) with an index, to train from a network disk: --data OUT.
+    """Pack samples into WebDataset shards (.tar) with an index, to train from a far disk or server: --data OUT.
 
     crnn pack lines/ shards/
     crnn pack recordings/ shards/ --task classify --group 'speaker(\\d+)' --shard-mb 512

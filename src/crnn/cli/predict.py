@@ -179,7 +179,7 @@ class _Job:
         self.left_out: list[Any] = []
 
     def samples(self) -> Iterator[Any]:
-        from crnn.data.formats import open_data
+        from crnn.data.formats import located, open_data
         from crnn.types import Sample
 
         names = (line.rstrip("\n") for line in sys.stdin) if self.sources == ["-"] else iter(self.sources)
@@ -189,8 +189,9 @@ class _Job:
                 yield Sample(name, text)
                 continue
             try:
-                folder = Path(name) if Path(name).is_dir() else Path(name).parent
-                for sample in open_data(name, self.format, self.left_out, asked=self.asked):
+                given = Path(name) if self.sources == ["-"] else located(name)  # a list names no address
+                folder = given if given.is_dir() else given.parent
+                for sample in open_data(given, self.format, self.left_out, asked=self.asked):
                     yield replace(sample, id=str(folder / sample.id))
             except CrnnError as error:
                 if error not in self.left_out:  # the only one of a source is raised as well as told

@@ -53,11 +53,11 @@ class Far(type(Path())):  # type: ignore[misc]
         return re.sub(r"^([^:/]+):/+", r"\1://", super().__str__())
 
     def is_file(self) -> bool:
-        """That it is one shows when it is read."""
-        return True
+        """Whether it is named as one; that it is there shows when it is read."""
+        return self.suffix.lower() in (".tar", ".index")
 
     def is_dir(self) -> bool:
-        return False
+        return not self.is_file()
 
     def exists(self, *, follow_symlinks: bool = True) -> bool:
         return True

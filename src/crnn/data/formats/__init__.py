@@ -131,7 +131,9 @@ def open_data(
 
 def located(path: str | Path) -> Path:
     """The place of data that a user names. Raises ``SettingsError`` for addresses that cannot be used."""
-    return Far.of(path) if isinstance(path, str) and is_address(path) else Path(path)
+    if isinstance(path, str) and is_address(path):
+        return Far.of(path)
+    return path if isinstance(path, Far) else Path(path)
 
 
 def split_id(sample_id: str) -> tuple[str, str | None]:

@@ -65,7 +65,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
 def _shards(path: Path) -> list[Path]:
     if is_pattern(path):
         return [type(path)(name) for name in expand(str(path))]
-    if isinstance(path, Far) and path.suffix.lower() != ".tar":
+    if isinstance(path, Far) and path.is_dir():
         return [path / name for name in names_in(path / INDEX)]
     if path.is_dir():
         return sorted(file for file in path.glob("*.tar") if not file.name.startswith("."))
