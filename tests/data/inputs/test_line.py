@@ -145,6 +145,15 @@ def test_other_kinds_of_files(mode: str, suffix: str, tmp_path: Path) -> None:
     assert near(kind().decode(tmp_path / f"a.{suffix}"), kind().decode(drawn(ink=0, paper=255)), most=6)
 
 
+def test_pages_of_a_tiff_are_not_lost_in_silence(tmp_path: Path) -> None:
+    page, path = drawn(ink=0, paper=255), tmp_path / "a.tif"
+    page.save(path, save_all=True, append_images=[page.resize((8, 4))])  # a thumbnail
+    assert near(kind().decode(path), kind().decode(page), most=1)
+    page.save(path, save_all=True, append_images=[page, page])
+    with pytest.raises(DataError, match=r"a.tif: holds several pages; expected a picture of one. Make a file of each"):
+        kind().decode(path)
+
+
 def test_arrays_and_pictures_in_memory_are_sources() -> None:
     colours = np.asarray(drawn(mode="RGB", ink=(10, 10, 10), paper=(230, 230, 230)))
     assert near(kind().decode(colours), kind().decode(drawn(ink=10, paper=230)), most=1)

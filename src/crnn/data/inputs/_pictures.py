@@ -118,6 +118,10 @@ def _open(path: Path) -> Image.Image:
         given = "holds 0 bytes" if path.is_file() and path.stat().st_size == 0 else "is not a picture"
         do = "Copy it again or take it out of the data."
         raise DataError(given, expected="a PNG, JPEG, WebP, TIFF or BMP file", do=do, file=path) from error
+    if _has_pages(picture):
+        picture.close()
+        do = "Make a file of each page, such as: magick a.tif a-%d.png"
+        raise DataError("holds several pages", expected="a picture of one", do=do, file=path)
     if picture.width * picture.height > MOST_PIXELS:
         picture.close()
         raise _too_large(f" ({picture.width} x {picture.height})", path)
@@ -127,6 +131,20 @@ def _open(path: Path) -> Image.Image:
         do = "Copy it again; if it is blank, leave it out."
         raise DataError(given, expected="a picture with something to see", do=do, file=path)
     return picture
+
+
+def _has_pages(picture: Image.Image) -> bool:
+    """Whether a TIFF holds another page of the same size; what is smaller is a thumbnail."""
+    if picture.format != "TIFF":
+        return False
+    size = picture.size
+    try:
+        picture.seek(1)
+        several = picture.size == size
+        picture.seek(0)
+    except BROKEN:  # there is none, or decoding will say what is wrong
+        return False
+    return several
 
 
 def _too_large(size: str, path: Path) -> DataError:
