@@ -122,6 +122,7 @@ def test_the_command_prints_writes_and_draws(waves: Path, tmp_path: Path, capsys
     assert result["metrics"]["least_fold"] <= result["metrics"]["accuracy"] <= result["metrics"]["most_fold"]
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") >= 3 and "What it costs" in page
+    assert "this network" not in page  # it is one of several, and has its name
 
 
 def test_a_training_that_took_no_time_is_drawn() -> None:

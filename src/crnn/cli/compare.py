@@ -207,6 +207,7 @@ def _page(path: Path, comparison: Comparison, rows: Mapping[str, Any], result: A
     ]
     details = {**report.details, "charts": [*charts, *report.details.get("charts", ())]}
     if len(comparison.models) > 1:
+        details["network"] = first.name
         details["tables"] = [("What it costs", _cost_rows(comparison)), *report.details.get("tables", ())]
     report = replace(report, baselines={**rows, **report.baselines}, details=details)
     summary = {"data": result.data, "part": comparison.part, "samples": len(first.tested.samples)}

@@ -195,10 +195,12 @@ def _figures(metrics: Mapping[str, float], explained: Mapping[str, Any], tabled:
 
 
 def _baselines(report: Report, explained: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of this network and the baselines, in the figures that any of the latter has, without intervals."""
+    """A table of this network and the baselines, in the figures that any of the latter has, without intervals; among
+    others it has its name (``network`` of the details)."""
     shared = [name for name in report.metrics if any(name in figures for figures in report.baselines.values())]
     names = [name for name in shared if not name.endswith((LOW, HIGH))]
-    rows: dict[str, Mapping[str, float]] = {"this network": report.metrics, **report.baselines}
+    own = report.details.get("network", "this network")
+    rows: dict[str, Mapping[str, float]] = {own: report.metrics, **report.baselines}
     labels = [explained.get(name, (name,))[0] for name in names]
     units = [explained.get(name, ("", "", ""))[2] for name in names]
     cells = {
