@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import lxml.html
 from as_svg import as_svg
-from run_page import run
+from run_page import run, steps
 
 import crnn
+from crnn import cli
 from crnn.config import DataSettings
 from crnn.data.formats import open_data
 from crnn.data.formats.page import whole
@@ -92,6 +97,23 @@ def regress() -> None:
     write("regress", [chart(tested)], width=480, height=420)
 
 
+def compare() -> None:
+    """The first plot of the page that the command of ``regress.md`` writes."""
+    page = (ROOT / "docs" / "start" / "regress.md").read_text(encoding="utf-8")
+    for kind, step in steps(page):
+        if kind == "python":
+            exec(compile(step, "regress.md", "exec"), {})
+    (command,) = re.findall(r"^crnn (compare .*)$", page, re.M)
+    with suppress(SystemExit):
+        cli.main(shlex.split(command))
+    compared("compared.html")
+
+
+def compared(page: str | Path) -> None:
+    plot = lxml.html.parse(str(page)).find(".//svg")
+    write("compare", [lxml.etree.tostring(plot, encoding="unicode")], width=720, height=400)
+
+
 def tag() -> None:
     _, pieces = answers("runs/bursts", "bursts", [0, 1])
     write("tag", pieces, width=700, height=520)
@@ -137,6 +159,7 @@ PICTURES: dict[str, tuple[Callable[[], None], str]] = {
     "page": (page, ""),
     "classify": (classify, "symbols"),
     "regress": (regress, "swings"),
+    "compare": (compare, ""),
     "tag": (tag, "bursts"),
     "segment": (segment, "labelled"),
     "detect": (detect, "boxes"),
