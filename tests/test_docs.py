@@ -99,6 +99,11 @@ def test_pages_of_models_are_up_to_date():
             assert (folder / f"{name}.svg").read_text(encoding="utf-8") == make.drawing(name), again
 
 
+def test_every_format_is_told():
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    assert not [name for name in FORMATS if f"`{name}`" not in page]
+
+
 def test_links_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
