@@ -255,7 +255,10 @@ class _Reader:
                     length, count = line.removeprefix("ngram ").split("=")
                     self.promised[int(length)] = int(count)
             except ValueError as error:
-                raise self._damaged(f"line {number} is {raw[:60]!r}") from error
+                what = f"line {number} is {raw[:60]!r}"
+                raise (self._damaged(what) if begun else self._foreign()) from error
+        if not begun:
+            raise self._foreign()
         if not ended:
             raise self._damaged("it ends before \\end\\")
         for order, promised in self.promised.items():
@@ -287,6 +290,10 @@ class _Reader:
             raise ValueError("a token that is no 1-gram")
         self.grams[gram] = (max(log, NEVER), behind)
         self.found[n] += 1
+
+    def _foreign(self) -> DataError:
+        given, do = "holds no line \\data\\", "Texts are counted first: crnn lm train TEXTS --out NAME.arpa.gz"
+        return DataError(given, expected="an ARPA file", do=do, file=self.path)
 
     def _damaged(self, what: str) -> DataError:
         return DataError(f"is damaged: {what}", expected="an ARPA file", do="Make or fetch it again.", file=self.path)
