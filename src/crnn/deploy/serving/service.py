@@ -55,6 +55,10 @@ class Service:
             given = f"--max-files {limits.max_files} with --max-queue {limits.max_queue}"
             expected = "a queue that holds the files of a request"
             raise SettingsError(given, expected=expected, do="Raise --max-queue, or lower --max-files.")
+        if limits.max_batch < limits.timeout:
+            given = f"--max-batch {limits.max_batch:g} with --timeout {limits.timeout:g}"
+            expected = "batches that may take as long as an answer"
+            raise SettingsError(given, expected=expected, do="Raise --max-batch, or lower --timeout.")
         if batch_size < 1 or wait < 0 or threads < 0:
             given = f"batches of {batch_size}, a wait of {wait:g} and {threads} threads"
             raise SettingsError(given, expected="at least 1, 0 and 0", do="Leave out what is less.")
