@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from crnn.cli import main
 
@@ -70,6 +72,20 @@ def test_sounds_are_transcribed_from_files_and_folders(
     assert predict(tmp_path / "writes.safetensors", tmp_path / "sounds", "--csv") in (0, None)
     names = [Path(line.split(",")[0]).name for line in capsys.readouterr().out.splitlines()]
     assert names == ["00.wav", "00.wav", "01.wav"]
+
+
+def test_a_folder_of_frames_is_named_as_it_was_given(
+    tiny: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tiny("convlstm", "nowcast", "frames")
+    bundle.save(tmp_path / "frames.safetensors")
+    film = tmp_path / "film"
+    film.mkdir()
+    for i in range(bundle.task.settings.past):
+        Image.fromarray(np.full((16, 16), 20 * i, np.uint8)).save(film / f"{i}.png")
+    assert predict(tmp_path / "frames.safetensors", film) in (0, None)
+    assert predict(tmp_path / "frames.safetensors", tmp_path) in (0, None)
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == [str(film)] * 2
 
 
 def test_groups_of_training_are_not_looked_for_in_what_is_to_be_answered(

@@ -192,7 +192,7 @@ class _Job:
                 given = Path(name) if self.sources == ["-"] else located(name)  # a list names no address
                 folder = given if given.is_dir() else given.parent
                 for sample in open_data(given, self.format, self.left_out, asked=self.asked):
-                    yield replace(sample, id=str(folder / sample.id))
+                    yield replace(sample, id=_name(folder, sample.id))
             except CrnnError as error:
                 if error not in self.left_out:  # the only one of a source is raised as well as told
                     self.left_out.append(error)
@@ -269,6 +269,12 @@ class _Job:
                 (page if page.recognise(source) else alto).write(source, lines, out / source.name)
             except CrnnError as error:
                 self.left_out.append(error)
+
+
+def _name(folder: Path, id: str) -> str:
+    """The path of a sample of ``folder``, which may be the sample itself: a film whose frames lie in it."""
+    own = id.partition(":")[0] == folder.name and not (folder / folder.name).exists()
+    return str((folder.parent if own else folder) / id)
 
 
 def _is_there(name: str) -> bool:
