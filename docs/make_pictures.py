@@ -121,7 +121,7 @@ def tag() -> None:
 
 def segment() -> None:
     _, pieces = answers("runs/labelled", "examples/shapes", [3, 9])
-    write("segment", pieces, width=700, height=330, scale=2.4)
+    write("segment", pieces, width=700, height=250, scale=2.4)
 
 
 def detect() -> None:
@@ -131,7 +131,7 @@ def detect() -> None:
 
 def restore() -> None:
     _, pieces = answers("runs/restored", "examples/shapes/images", [3])
-    write("restore", pieces, width=760, height=300, scale=2.0)
+    write("restore", pieces, width=760, height=250, scale=2.0)
 
 
 def nowcast() -> None:
