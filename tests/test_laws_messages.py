@@ -215,6 +215,11 @@ BUNDLES: dict[str, tuple[Callable[[Path], Any], tuple[str, ...], str]] = {
         ("cannot be read", "expected a bundle"),
         "written by crnn train",
     ),
+    "one bit": (
+        lambda p: p.write_bytes((b := p.read_bytes())[:-9] + bytes([b[-9] ^ 1]) + b[-8:]),
+        ("weights are not those that were written", "expected the same to the bit"),
+        "from its source again",
+    ),
     "empty": (lambda p: p.write_bytes(b""), ("cannot be read", "expected a bundle"), "written by crnn train"),
     "text": (lambda p: p.write_text("hello"), ("cannot be read", "expected a bundle"), "written by crnn train"),
     "pickle": (

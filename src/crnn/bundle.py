@@ -1,7 +1,7 @@
 """A trained network in one ``.safetensors`` file: weights, settings, what was learned of the data, figures, origin.
 
 A bundle is data and never runs code. It is read strictly: an unknown version, a missing or surplus weight, a wrong
-shape is refused.
+shape, a bit that is not what it was is refused.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -51,6 +52,8 @@ __all__ = [
 NAME = "bundle.safetensors"
 TASK = "task."
 """What the names of a task's arrays begin with."""
+CHECKSUM = "weights"
+"""Beside the description in the file; those of earlier versions have none."""
 
 
 class Net(nn.Module):
@@ -98,7 +101,8 @@ class Bundle:
             state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
         state |= {TASK + name: torch.from_numpy(array.copy()) for name, array in self.task.arrays().items()}
         with write_aside(path, "wb") as file:
-            file.write(save(state, metadata={"crnn": json.dumps(self.description(), ensure_ascii=False)}))
+            said = {"crnn": json.dumps(self.description(), ensure_ascii=False), CHECKSUM: _checksum(state)}
+            file.write(save(state, metadata=said))
 
 
 def default_model(task: Any, kinds: Mapping[str, str]) -> str:
@@ -222,6 +226,9 @@ def load(name: str | Path) -> Bundle:
         raise BundleError(f"cannot be read ({error})", expected="a bundle", do=foreign, file=path) from error
     if "crnn" not in metadata:
         raise BundleError("holds weights but no settings", expected="a bundle of crnn", do=foreign, file=path)
+    if metadata.get(CHECKSUM, "") not in ("", _checksum(state)):
+        given, expected = "its weights are not those that were written", "the same to the bit"
+        raise BundleError(given, expected=expected, do="Take it from its source again.", file=path)
     try:
         values = json.loads(metadata["crnn"])
         version = values["format"]
@@ -249,6 +256,15 @@ def load(name: str | Path) -> Bundle:
     bundle.net.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
     bundle.net.eval()
     return bundle
+
+
+def _checksum(state: Mapping[str, torch.Tensor]) -> str:
+    """Of names, shapes and values: a single bit of a weight may spoil answers, and nobody would see it."""
+    digest = blake2b(digest_size=16)
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _fit(net: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:

@@ -137,7 +137,7 @@ def source_of(name: Any, table: Path, where: str) -> Path:
         raise DataError(
             f"{where}names {name!r}, which is not there",
             expected=f"a file in the folder of {table.name}",
-            do="Copy the picture there, or delete the row.",
+            do="Copy the file there, or delete the row.",
             file=table,
         )
     return path
