@@ -52,13 +52,15 @@ def test_usual_names_of_columns(file, image, text):
     assert pairs_of(file("t.csv", f"{text},{image}\none,a.png\n")) == [("a.png", "one")]
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("header", [True, False])
 def test_delimiter_and_header_are_found_out(file, delimiter, header):
     first = f"image{delimiter}text\n" if header else ""
-    other = {",": ";", ";": ",", "\t": ","}[delimiter]
+    other = {",": ";", ";": ",", "\t": ",", "|": ","}[delimiter]
     path = file("t.csv", f"{first}a.png{delimiter}one{other} two{other} three\r\nb.png{delimiter}four\r\n")
-    assert pairs_of(path) == [("a.png", f"one{other} two{other} three"), ("b.png", "four")]
+    expected = [("a.png", f"one{other} two{other} three"), ("b.png", "four")]
+    assert pairs_of(path) == expected
+    assert pairs_of(file("excel.csv", f"sep={delimiter}\r\n{path.read_text()}")) == expected
 
 
 def test_quotes_of_csv(file):

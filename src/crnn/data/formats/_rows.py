@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -64,6 +65,13 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise unreadable(path, error) from error
 
 
+def _table_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The same, without a first line that tells Excel the delimiter (``sep=;``), which the header tells, too."""
+    for number, line in _lines(path):
+        if number > 1 or not re.fullmatch(r"\"?sep=.\"?", line, re.IGNORECASE):
+            yield number, line
+
+
 def _json_rows(path: Path, left_out: list[CrnnError]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in _lines(path):
         if line.isspace():
@@ -83,7 +91,7 @@ def _json_rows(path: Path, left_out: list[CrnnError]) -> Iterator[tuple[int, dic
 
 def _cell_rows(path: Path, left_out: list[CrnnError]) -> Iterator[tuple[int, dict[str, Any]]]:
     names, delimiter, has_header, quoted = _head(path)
-    lines = _lines(path)
+    lines = _table_lines(path)
     if has_header:
         next(lines, None)
     waiting: deque[tuple[int, str]] = deque()
@@ -131,11 +139,11 @@ def _tall_row(
 
 def _head(path: Path) -> tuple[list[str], str, bool, bool]:
     """Columns, delimiter, whether there is a header, and whether a .tsv puts every cell in quotes."""
-    first = next(_lines(path), None)
+    first = next(_table_lines(path), None)
     if first is None:
         raise _empty(path)
     line = first[1]
-    delimiters = "\t" if path.suffix.lower() == ".tsv" else "\t;,"
+    delimiters = "\t" if path.suffix.lower() == ".tsv" else "\t;,|"
     quoted = all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in line.split("\t"))
     cells: dict[str, list[str]] = {}
     for delimiter in delimiters:
