@@ -190,15 +190,13 @@ class _Job:
                 continue
             try:
                 given = Path(name) if self.sources == ["-"] else located(name)  # a list names no address
-                folder = given if given.is_dir() else given.parent
                 for sample in open_data(given, self.format, self.left_out, asked=self.asked):
-                    yield replace(sample, id=_name(folder, sample.id))
+                    yield replace(sample, id=_name(given if given.is_dir() else given.parent, sample.id))
             except CrnnError as error:
                 if error not in self.left_out:  # the only one of a source is raised as well as told
                     self.left_out.append(error)
 
     def answers(self, predictor: Any) -> Iterator[Any]:
-
         for answer in predictor.stream(self.samples()):
             if isinstance(answer, CrnnError):
                 self.left_out.append(answer)
@@ -210,8 +208,7 @@ class _Job:
         from crnn.deploy.explain import shown
         from crnn.train.evaluate import write_answers
 
-        fragments: dict[str, str] = {}
-        task = predictor.task
+        fragments, task = dict[str, str](), predictor.task
         for sample in self.samples():
             try:
                 why = predictor.explain(sample, of=of)
