@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 import crnn
 from crnn.cli import main
 from crnn.config import DataSettings
-from crnn.errors import SettingsError
+from crnn.errors import CrnnError, SettingsError
 from crnn.train.prepare import held_back
 from crnn.types import Seq
 
@@ -53,6 +54,30 @@ def test_arrays_in_a_notebook(tmp_path: Path) -> None:
     assert crnn.load(tmp_path / "run", precision="float32")(x[4]).value == 1
     words = crnn.fit(recipe, {"x": x, "y": np.array(["r", "g", "b"])[y], "groups": np.arange(24) // 3})
     assert words(x[1]).value == "g"
+
+
+def test_tensors_and_lists_of_numbers_are_arrays() -> None:
+    recipe = {"task": {"name": "classify"}, "encoder": SMALL, "train": QUICK | {"epochs": 1}}
+    x, y = np.random.default_rng(0).random((8, 9, 2)), [0, 1] * 4
+    for given in ((torch.tensor(x), torch.tensor(y)), ([torch.tensor(one) for one in x], y), (x.tolist(), y)):
+        fitted = crnn.fit(recipe, given)
+        assert fitted.kind.spec.channels == 2 and fitted(x[0]).value in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda x, y: crnn.fit("classify", x), "the data are a ndarray; expected a pair"),
+        (lambda x, y: crnn.fit("classify", (x, y, y)), "the data are a tuple of 3; expected a pair"),
+        (lambda x, y: crnn.fit("classify", {"y": y}), "the data are a dict; expected a pair"),
+        (lambda x, y: crnn.fit("clasify", (x, y)), "'clasify'; expected a recipe (.toml) or a task. Did you mean"),
+        (lambda x, y: crnn.create("crnn", classes=0), "classes is 0; expected 1 or more"),
+        (lambda x, y: crnn.load("zoo:typewritten")(torch.zeros(9, 9)), "a Tensor; expected a path, or uint8"),
+    ],
+)
+def test_mistakes_in_a_notebook(make: Any, words: str) -> None:
+    with pytest.raises(CrnnError, match=re.escape(words)):
+        make(np.zeros((4, 9, 2)), [0, 1, 0, 1])
 
 
 def test_numbers_from_recordings_of_any_length() -> None:

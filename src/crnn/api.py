@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, overload
 
+import numpy as np
+
 from crnn import config
 from crnn.bundle import Net, build, default_model, readable
 from crnn.config import Precision, Recipe, fill
@@ -23,7 +25,7 @@ from crnn.deploy.ready import predictor
 from crnn.deploy.stream import Stream
 from crnn.errors import CrnnError, SettingsError
 from crnn.models import MODELS
-from crnn.registry import pick
+from crnn.registry import pick, suggest
 from crnn.tasks import TASKS, Placing, words_of
 
 
@@ -128,6 +130,8 @@ def create(
     if (learned is None) == (classes is None):
         given = "neither classes nor learned is given" if learned is None else "classes and learned are given"
         raise SettingsError(given, expected="one of them", do="Write: classes=10")
+    if classes is not None and classes < 1:
+        raise SettingsError(f"classes is {classes}", expected="1 or more", do="Say how many outputs there are.")
     values = kind.Settings()
     made = kind.restore(values, learned) if learned is not None else kind.blank(values, classes)
     name = model or default_model(kind, {"": (input or {}).get("name", "")})
@@ -172,20 +176,39 @@ def fit(
 
     ``fit(recipe, folder)`` learns from the data that the recipe names and gives the path of the bundle; see
     ``crnn.train.fit.fit``. ``fit("classify", (x, y))`` learns from data in memory and gives the network ready to
-    answer: ``x`` is an array or a sequence of arrays, one a sample, ``y`` the answers; or a mapping of ``x``, ``y`` and
-    what ``crnn.data.formats.npz`` knows (lengths, groups, split). ``out`` keeps the run in a folder.
+    answer: ``x`` is an array, a tensor or a sequence of them, one a sample, ``y`` the answers; or a mapping of ``x``,
+    ``y`` and what ``crnn.data.formats.npz`` knows (lengths, groups, split). ``out`` keeps the run in a folder.
     """
     made = _recipe(recipe, model)
     from crnn.train.fit import fit as run_fit
 
     if isinstance(run, (str, Path)):
         return run_fit(made, run, start=start, resume=resume)
-    arrays = run if isinstance(run, Mapping) else dict(zip(("x", "y"), run, strict=True))
-    samples = list(samples_of(arrays))
+    samples = list(samples_of(_arrays(run)))
     if out is not None:
         return Predictor(run_fit(made, out, start=start, samples=samples))
     with TemporaryDirectory() as folder:
         return Predictor(run_fit(made, Path(folder) / "run", start=start, samples=samples))
+
+
+def _arrays(data: Any) -> dict[str, Any]:
+    """What is known of data in memory, by name, tensors and lists of numbers as arrays. Raises ``SettingsError``."""
+    pair = isinstance(data, (tuple, list)) and len(data) == 2
+    if not pair and not (isinstance(data, Mapping) and "x" in data):
+        given = f"a {type(data).__name__}" + (f" of {len(data)}" if isinstance(data, (tuple, list)) else "")
+        expected = "a pair (x, y), or a mapping with x and what else is known"
+        raise SettingsError(f"the data are {given}", expected=expected, do='Write: crnn.fit("classify", (x, y))')
+    found = dict(data) if isinstance(data, Mapping) else dict(zip(("x", "y"), data, strict=True))
+    found = {name: _numpy(value) for name, value in found.items()}
+    if isinstance(found["x"], (list, tuple)):
+        entries = [_numpy(entry) for entry in found["x"]]
+        lists = entries and all(isinstance(entry, (list, tuple)) for entry in entries)
+        found["x"] = [np.asarray(entry) for entry in entries] if lists else entries
+    return found
+
+
+def _numpy(value: Any) -> Any:
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
 
 
 def _recipe(recipe: str | Path | Mapping[str, Any] | Recipe, model: str | None) -> Recipe:
@@ -194,5 +217,8 @@ def _recipe(recipe: str | Path | Mapping[str, Any] | Recipe, model: str | None) 
     if isinstance(recipe, Mapping):
         recipe = fill(Recipe, recipe, "recipe")
     elif not isinstance(recipe, Recipe):
+        path = Path(recipe)
+        if not path.suffix and not path.exists():
+            raise SettingsError(f"{recipe!r}", expected="a recipe (.toml) or a task", do=suggest(str(recipe), TASKS))
         recipe = config.load(recipe)
     return recipe if model is None else replace(recipe, encoder={**recipe.encoder, "name": model})

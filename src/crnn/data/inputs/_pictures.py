@@ -45,9 +45,11 @@ def opened(source: Source, least: tuple[int, int], mode: Mode = "L") -> tuple[Im
         picture = in_mode(Image.fromarray(source[..., 0] if source.shape[2:] == (1,) else source), mode)
     else:
         given = (
-            f"an array of shape {source.shape} and type {source.dtype}" if isinstance(source, np.ndarray) else source
+            f"an array of shape {source.shape} and type {source.dtype}"
+            if isinstance(source, np.ndarray)
+            else f"a {type(source).__name__}"
         )
-        raise DataError(str(given), expected="a path, or uint8 (height, width) or (height, width, 3)", do="Convert it.")
+        raise DataError(given, expected="a path, or uint8 (height, width) or (height, width, 3)", do="Convert it.")
     return picture, picture.size
 
 
