@@ -85,7 +85,10 @@ def test_files_that_nothing_reads_are_named_with_what_to_do(tmp_path: Path) -> N
     ]
     sounds = Asked(answer="label", suffixes=frozenset({".wav", ".flac"}))
     touch(tmp_path / "phone", "a/1.m4a", "b/1.m4a")
-    for path, said in (("phone", "holds 2 .m4a files; expected table"), ("phone/a/1.m4a", "is a .m4a file; expected")):
+    for path, said in (
+        ("phone", "holds 2 .m4a files; expected .flac .wav, or"),
+        ("phone/a/1.m4a", "is a .m4a file; expected"),
+    ):
         with pytest.raises(DataError, match=rf"{said}.*Convert them, such as: ffmpeg"):
             open_data(tmp_path / path, asked=sounds)
     with pytest.raises(DataError, match=r"1.png: is a .png file; expected .flac .wav, or data that name such files"):

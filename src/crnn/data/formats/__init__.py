@@ -213,6 +213,9 @@ def _not_found(path: Path, wanted: str, asked: Asked) -> DataError:
         if is_picture(path) or not asked.truths:
             wanted = f"{' '.join(sorted(asked.suffixes))}, or data that name such files"
         return DataError(given, expected=wanted, do=do, file=path)
+    known = {*asked.suffixes, *SUFFIXES, ".json", ".npz", ".tar", ".xml"}
+    if asked.answer != "text" and files and not any(file.suffix.lower() in known for file in files):
+        wanted = f"{' '.join(sorted(asked.suffixes))}, or data that name such files"
     astray = _texts_astray(files)
     if not files:
         do = "Check the path."
