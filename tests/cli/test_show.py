@@ -39,7 +39,7 @@ def test_models_says_of_each_who_made_it_what_it_reads_and_its_size() -> None:
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("width", [80, 140])
 def test_show_any_model_without_further_words(name: str, width: int) -> None:
-    text = printed(show, name, steps=40, width=width)
+    text = printed(show, name, steps=10, width=width)
     assert max(map(len, text.splitlines())) <= width
     assert text.startswith(f"{name}\n") and "mult-adds" in text
     own = "encoder.pyramid" if name == "pyramid" else "encoder.last"
