@@ -333,3 +333,13 @@ def test_text_stays_where_it_can_be_read() -> None:
     plain = LineAugment(share=1.0, contrast=0.0, blots=0.0, noise=0.0)
     ink = [float((kind().finish(plain(x, np.random.default_rng(s))) > 0.5).mean()) for s in range(60)]
     assert min(ink) > 0.4 * float((kind().finish(x) > 0.5).mean())
+
+
+def test_views_are_the_line_moved_up_and_down() -> None:
+    x = kind().decode(drawn())
+    as_it_is, up, down = kind(views=2).views(x)
+    assert as_it_is is x and kind(views=2).view_count == 3
+    assert np.array_equal(up[:-2], x[2:]) and np.array_equal(down[2:], x[:-2])
+    assert (up[-2:] > 200).all() and (down[:2] > 200).all(), "what is new is paper"
+    assert kind().view_count == len(kind().views(x)) == 1
+    assert len(kind(views=9999).views(x)) == 3 and all(v.shape == x.shape for v in kind(views=9999).views(x))

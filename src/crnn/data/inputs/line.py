@@ -7,6 +7,7 @@ darkest stroke, so padding with zeros is padding with paper.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from crnn.config import Count
+from crnn.config import Count, Whole
 from crnn.data.inputs._kind import Extent, Kind
 from crnn.data.inputs._line_doubts import Ink, look
 from crnn.data.inputs._pictures import SUFFIXES, Source, name_of, opened, size_of
@@ -41,6 +42,10 @@ class Line(Kind):
         """Ink darker than paper, lighter, or found out for each picture."""
         longest: Count = 6000
         """Most columns after scaling; longer pictures are refused."""
+
+        views: Whole = 0
+        """Rows by which a line is moved up and down for two more views of each line that is answered, whose answers are
+        averaged; 0 for one view."""
 
     def __init__(self, settings: Settings = Settings()) -> None:
         self.settings = settings
@@ -82,6 +87,15 @@ class Line(Kind):
         table = np.clip((float(paper) - np.arange(256)) * scale, -0.5, 1.25).astype(np.float32)
         return table[x.T][:, None, :]  # (height, width) -> (time, channels, height)
 
+    @property
+    def view_count(self) -> int:
+        return 3 if min(self.settings.views, self.settings.height // 2) else 1
+
+    def views(self, x: np.ndarray) -> Sequence[np.ndarray]:
+        """The line as it is, and moved up and down, ``(height, width)`` each: all its columns stay where they are."""
+        rows = min(self.settings.views, self.settings.height // 2)
+        return [x, moved(x, -rows), moved(x, rows)] if rows else [x]
+
     def look(self, source: Path | Region) -> Look:
         """What is to be said of one picture before training. Raises ``DataError``."""
         x = Line(replace(self.settings, polarity="dark")).decode(source)
@@ -105,6 +119,16 @@ class Line(Kind):
                 file=name_of(source),
             )
         return columns
+
+
+def moved(x: np.ndarray, rows: int) -> np.ndarray:
+    """A picture uint8 ``(height, width)`` moved down by ``rows``, or up, filled up with paper."""
+    y = np.full_like(x, int(np.percentile(x[:, ::2], 75)))
+    if rows >= 0:
+        y[rows:] = x[: len(x) - rows]
+    else:
+        y[:rows] = x[-rows:]
+    return y
 
 
 def is_inverted(x: np.ndarray) -> bool:
