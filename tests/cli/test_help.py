@@ -26,3 +26,9 @@ def test_what_is_wrong_with_all_files_is_said_once(capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert said.count("soundfile") == 1 and "(40 times)" in said
     assert "0.wav: is empty" in said and "left out: 2 more" in said
+
+
+def test_a_port_that_no_machine_has_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "zoo:typewritten", "--port", "99999"])
+    assert "--port 99999; expected 0 to 65535" in capsys.readouterr().err

@@ -66,6 +66,8 @@ def serve(
     if wait < 0 or drain < 0:
         wrong = f"--wait {wait:g}" if wait < 0 else f"--drain {drain:g}"
         raise SettingsError(wrong, expected="0 or more", do="Leave it out.")
+    if not 0 <= port < 65536:  # of a larger one a socket would take the last 16 bits
+        raise SettingsError(f"--port {port}", expected="0 to 65535", do="Leave it out, or give 0 for a free one.")
     token = token or os.environ.get(TOKEN) or None
     use_threads(0 if is_exported(bundle) else threads)
     network: Any = ready(bundle, precision=precision, batch_size=batch_size, threads=threads)
