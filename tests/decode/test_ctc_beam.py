@@ -15,7 +15,7 @@ from crnn.decode.align import align
 from crnn.decode.ctc_beam import BeamSearch, Hypothesis
 from crnn.decode.ctc_greedy import along, greedy
 from crnn.decode.fusion import LetterModel
-from crnn.errors import DataError
+from crnn.errors import DataError, SettingsError
 
 TEXTS = ["abba", "abab", "baab", "cab", "abc"]
 LETTERS = ("a", "b", "c")
@@ -90,6 +90,25 @@ def test_kneser_ney_counts_contexts_not_occurrences() -> None:
     model = ngram.train(texts, 2)
     assert model.log_prob("cat", ("new",)) > model.log_prob("francisco", ("new",))
     assert model.log_prob("francisco", ("san",)) > model.log_prob("cat", ("san",))
+
+
+@pytest.mark.parametrize("least", [2, 3])
+def test_rare_ngrams_are_left_to_shorter_ones(least: int) -> None:
+    texts = [*TEXTS * 2, "abcabcc", "ccab"]
+    model, whole = ngram.train(texts, 4, least), ngram.train(texts, 4)
+    stay = {g for g in whole.grams if len(g) < 3 or _count(texts, g) >= least}
+    assert set(model.grams) == stay and len(stay) < len(whole)
+    tokens = [*model.tokens, ngram.END, ngram.UNKNOWN]
+    for context in {gram[:-1] for gram in whole.grams} | {("x",)}:
+        assert sum(math.exp(model.log_prob(t, context)) for t in tokens) == pytest.approx(1.0)
+    with pytest.raises(SettingsError, match="the least is 0"):
+        ngram.train(texts, 2, 0)
+
+
+def _count(texts: list[str], gram: tuple[str, ...]) -> int:
+    """How often the n-gram occurs in the texts with their marks."""
+    marked = [(ngram.START, *text, ngram.END) for text in texts]
+    return sum(t[i : i + len(gram)] == gram for t in marked for i in range(len(t)))
 
 
 def test_longer_models_are_less_surprised_by_their_own_texts() -> None:

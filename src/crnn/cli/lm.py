@@ -33,6 +33,9 @@ def train(
     out: Annotated[Path, Parameter(help="ARPA file to write: NAME.arpa, or .arpa.gz, which is a tenth as large.")],
     words: Annotated[bool, Parameter(help="Count words in the place of letters.", negative="")] = False,
     order: Annotated[int | None, Parameter(help="Longest n-gram. [default: 6 letters, or 3 words]")] = None,
+    least: Annotated[
+        int, Parameter(help="Times that an n-gram of three and more must occur; rarer ones are left to shorter ones.")
+    ] = 1,
     reader: Annotated[
         str | None, Parameter(help="Bundle whose way to write is taken: small letters, marks left out, or as it does.")
     ] = None,
@@ -60,11 +63,11 @@ def train(
     tokens: list[Sequence[str]] = [line.split(" ") for line in lines] if words else list(lines)
     new = tokens[::HELD_OUT] if len(lines) >= 2 * HELD_OUT else []
     if new:
-        known = count((line for i, line in enumerate(tokens) if i % HELD_OUT), longest)
+        known = count((line for i, line in enumerate(tokens) if i % HELD_OUT), longest, least)
         of = "word" if words else "letter"
         said = f"perplexity {known.perplexity(new):.2f} a {of} on {len(new):,} texts held out for this figure"
         console.print(said, highlight=False)
-    model = count(tokens, longest)
+    model = count(tokens, longest, least)
     write_arpa(model, out)
     console.print(f"{len(model):,} n-grams of {len(lines):,} texts: {out}", highlight=False, soft_wrap=True)
 

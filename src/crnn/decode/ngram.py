@@ -35,6 +35,8 @@ IDLE = 10_000
 """Lines that say nothing."""
 MOST, RATIO = 1 << 28, 100
 """Bytes to which any file may unpack, and beyond that how many times its size; such files compress to a fifth."""
+LEFT = 1e-9
+"""The least that a context leaves to tokens that it does not know."""
 Gram = tuple[str, ...]
 
 
@@ -81,7 +83,8 @@ class NGram:
         for n in range(1, self.order + 1):
             grams = sorted(gram for gram in self.grams if len(gram) == n)
             arrays[f"grams.{n}"] = np.array([[number[token] for token in gram] for gram in grams], small).reshape(-1, n)
-            arrays[f"logs.{n}"] = np.array([self.grams[gram] for gram in grams], np.float16).reshape(-1, 2)
+            logs = np.array([self.grams[gram] for gram in grams], np.float16).reshape(-1, 2)
+            arrays[f"logs.{n}"] = logs if n < self.order else logs[:, :1]  # nothing stands behind the longest
         return arrays
 
     @classmethod
@@ -91,8 +94,8 @@ class NGram:
         grams, n = {}, 0
         while f"grams.{n + 1}" in arrays:
             n += 1
-            for row, (p, weight) in zip(arrays[f"grams.{n}"].tolist(), arrays[f"logs.{n}"].tolist(), strict=True):
-                grams[tuple(tokens[i] for i in row)] = (p, weight)
+            for row, logs in zip(arrays[f"grams.{n}"].tolist(), arrays[f"logs.{n}"].tolist(), strict=True):
+                grams[tuple(tokens[i] for i in row)] = (logs[0], logs[1] if len(logs) > 1 else 0.0)
         return cls(n, grams)
 
     def perplexity(self, texts: Iterable[Sequence[str]]) -> float:
@@ -106,13 +109,16 @@ class NGram:
         return math.exp(-total / max(1, count))
 
 
-def train(texts: Iterable[Sequence[str]], order: int) -> NGram:
-    """A model of ``order`` from ``texts``, each a sequence of tokens: letters (a text itself) or words.
+def train(texts: Iterable[Sequence[str]], order: int, least: int = 1) -> NGram:
+    """A model of ``order`` from ``texts``, each a sequence of tokens: letters (a text itself) or words. Once all are
+    counted, n-grams of three tokens and more that occur fewer than ``least`` times are left out, and what they said is
+    left to shorter ones.
 
-    Raises ``SettingsError`` if ``order`` is not positive, ``DataError`` if there is no text.
+    Raises ``SettingsError`` if ``order`` or ``least`` is not positive, ``DataError`` if there is no text.
     """
-    if order < 1:
-        raise SettingsError(f"the order is {order}", expected="1 or more", do="Write: --order 6")
+    for name, given in (("order", order), ("least", least)):
+        if given < 1:
+            raise SettingsError(f"the {name} is {given}", expected="1 or more", do=f"Write: --{name} 2")
     counts = _counts(texts, order)
     if not counts[0]:
         raise DataError("holds no text", expected="a line of text at least", do="Add texts.")
@@ -142,7 +148,28 @@ def train(texts: Iterable[Sequence[str]], order: int) -> NGram:
         if n == 1:
             grams[START,] = (NEVER, 0.0)
     behind = {context: math.log10(weight) for context, weight in weights.items() if context and weight > 0}
-    return NGram(order, {gram: (p, behind.get(gram, 0.0)) for gram, (p, _) in grams.items()})
+    model = NGram(order, {gram: (p, behind.get(gram, 0.0)) for gram, (p, _) in grams.items()})
+    return model if least == 1 else _without(model, counts, least)
+
+
+def _without(model: NGram, counts: list[Counter[Gram]], least: int) -> NGram:
+    """``model`` without n-grams of three and more that occur fewer than ``least`` times. None that stays loses the
+    shorter ones in it, for these occur as often. Weights of contexts are such that probabilities add up to 1 again."""
+    grams: dict[Gram, tuple[float, float]] = {}
+    for n in range(1, model.order + 1):
+        own = {gram: p for gram, (p, _) in model.grams.items() if len(gram) == n}
+        if n > 2:
+            own = {gram: p for gram, p in own.items() if counts[n - 1][gram] >= least}
+        shorter = NGram(n - 1, grams)
+        said: defaultdict[Gram, list[float]] = defaultdict(lambda: [1.0, 1.0])  # left, here and by shorter contexts
+        for gram, p in own.items() if n > 1 else ():
+            left = said[gram[:-1]]
+            left[0] -= 10**p
+            left[1] -= math.exp(shorter.log_prob(gram[-1], gram[1:-1]))
+        for context, (here, below) in said.items():
+            grams[context] = (grams[context][0], math.log10(max(here, LEFT) / max(below, LEFT)))
+        grams |= {gram: (p, 0.0) for gram, p in own.items()}
+    return NGram(model.order, grams)
 
 
 def _counts(texts: Iterable[Sequence[str]], order: int) -> list[Counter[Gram]]:
