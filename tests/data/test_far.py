@@ -270,7 +270,7 @@ def test_without_an_index_they_are_refused(lines: list[Sample], server: Server) 
     index = server.folder / "all-000001.index"
     rows = index.read_text()
     index.unlink()
-    with pytest.raises(DataError, match=r"/all-000001\.index: is not there; .*crnn pack must lie beside"):
+    with pytest.raises(DataError, match=r"/all-000001\.index: is not there; .*what crnn pack wrote lies together"):
         open_data(server.address)
     index.write_text("")
     with pytest.raises(DataError, match="it is empty"):

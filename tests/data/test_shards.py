@@ -107,8 +107,15 @@ def test_legends_and_polygons_stay_with_their_label_maps(tmp_path: Path) -> None
     np.testing.assert_array_equal(read_map(found[-1]), read_map(maps[-1]))
     index = tmp_path / "out" / "all-000000.index"
     rows = [json.loads(line) for line in index.read_text().splitlines()]
-    for change, said in ((("truth", ["/x", 0, 1]), "no plain name"), (("legend", [1]), "has a legend that is none")):
-        index.write_text(json.dumps(dict(rows[0]) | dict([change])) + "\n")
+    for change, said in (
+        (("truth", ["/x", 0, 1]), "no plain name"),
+        (("truth", [["a.png", 0, 1]]), "not enough values"),
+        (("legend", [1]), "has a legend that is none"),
+        (("answer", {"size": [8, 6], "parts": [[1, {}]]}), "a polygon that is none"),
+        (("answer", {"size": [8, 1 << 40], "parts": []}), "a size of 8 x 1099511627776 pixels"),
+    ):
+        row = dict(rows[-1]) if change[0] == "answer" else dict(rows[0])
+        index.write_text(json.dumps(row | dict([change])) + "\n")
         with pytest.raises(DataError, match=said):
             open_data(tmp_path / "out", asked=asked("segment", "scene", {}))
     index.write_text(json.dumps(rows[0] | {"inputs": {"": []}}) + "\n")

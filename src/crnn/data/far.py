@@ -193,7 +193,7 @@ def _give_up(file: Far, error: Exception, tried: int) -> None:
         error = cause  # of sizes, fsspec says that they are not there whatever the server's answer was
     status = getattr(error, "status", None)
     if isinstance(error, FileNotFoundError) or status in (404, 410):
-        do = "Check the address; the .index files of crnn pack must lie beside their shards."
+        do = "Check the address; what crnn pack wrote lies together, and tars of others are packed again first."
         raise DataError("is not there", expected="a file of shards", do=do, file=file) from error
     refused = isinstance(status, int) and 400 <= status < 500 and status not in PASSING
     why = f"{status} {getattr(error, 'message', '')}".strip() if status else str(error) or type(error).__name__

@@ -34,8 +34,8 @@ def read_index(shard: Path) -> Iterator[dict[str, Any]]:
                 words = (row["id"], row["group"] or "", row["split"] or "", str(row["answer"]))
                 if not all(isinstance(word, str) for word in words):
                     raise ValueError("its id, group or split is no text")
-                places = [*row["inputs"].values(), *([row["truth"]] if "truth" in row else [])]
-                for name, start, length, *facts in (p for place in places for p in _each(place)):
+                places = [part for place in row["inputs"].values() for part in _each(place)]
+                for name, start, length, *facts in [*places, *([row["truth"]] if "truth" in row else [])]:
                     if not all(type(n) is int and n >= 0 for n in (start, length)) or start + length > size:
                         raise ValueError(f"{name} lies outside of the shard")
                     if not all(type(n) in (int, float) and 0 < n < MOST_OF_ANY for n in facts):

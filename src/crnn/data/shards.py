@@ -120,14 +120,11 @@ def truth_of(row: Mapping[str, Any], kind: str, shard: Path, legend: Legend | No
 def legend_of(values: Any, shard: Path) -> Legend | None:
     """The legend of label maps, as an index has it: names and colours. Raises ``DataError``."""
     try:
-        return (
-            None
-            if values is None
-            else Legend(
-                tuple(map(str, values[0])), tuple((int(red), int(green), int(blue)) for red, green, blue in values[1])
-            )
-        )
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+        if values is None:
+            return None
+        colours = tuple((int(red), int(green), int(blue)) for red, green, blue in values[1])
+        return Legend(tuple(map(str, values[0])), colours)
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         do = "Pack the data again."
         raise DataError(f"has a legend that is none ({error})", expected="names, colours", do=do, file=shard) from error
 
@@ -138,6 +135,8 @@ def answer_of(value: Any, kind: str, file: Path | None = None, legend: Legend | 
         if kind == "map" and value is not None:
             shapes = tuple((int(label), tuple(map(_number, points))) for label, points in value["parts"])
             size = _size(value["size"])
+            if any(not 0 <= label < 1 << 31 or len(points) < 4 or len(points) % 2 for label, points in shapes):
+                raise ValueError("a polygon that is none")
             return Polygons(file or Path(), size, shapes, legend or Legend(()))
         if kind == "events" and value is not None:
             parts = [Part(str(v["label"]), _number(v["start"]), _number(v["stop"]), 1.0) for v in value]
