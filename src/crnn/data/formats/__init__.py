@@ -214,6 +214,7 @@ def _not_found(path: Path, wanted: str, asked: Asked) -> DataError:
             wanted = f"{' '.join(sorted(asked.suffixes))}, or data that name such files"
         return DataError(given, expected=wanted, do=do, file=path)
     known = {*asked.suffixes, *SUFFIXES, ".json", ".npz", ".tar", ".xml"}
+    known |= PICTURES if ".mp4" in asked.suffixes else set()  # a folder of frames is a film
     if asked.answer != "text" and files and not any(file.suffix.lower() in known for file in files):
         wanted = f"{' '.join(sorted(asked.suffixes))}, or data that name such files"
     astray = _texts_astray(files)
