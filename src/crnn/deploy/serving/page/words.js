@@ -26,7 +26,7 @@ export const does = (about) => {
 /** Which files it reads, and how large they may be, in a line. */
 export function reads(about) {
   const kinds = about.inputs.map((input) => {
-    const files = usualFirst(input.suffixes).map((suffix) => suffix.slice(1)).join(" ");
+    const files = endings(input.suffixes);
     const name = about.inputs.length > 1 ? `${input.name}: ` : "";
     return name + (input.text ? `texts${files ? ` or ${files}` : ""}` : files);
   });
@@ -41,11 +41,20 @@ const LIMITS = {
   max_pixels: { unit: "pixels", of: ["line", "picture", "scene"] },
   max_seconds: { unit: "seconds", of: ["sound", "film"] },
 };
-const USUAL = [".png", ".jpg", ".wav", ".mp3", ".mp4", ".csv", ".txt"];
+const USUAL = (
+  ".png .jpg .jpeg .webp .tif .gif .bmp .wav .flac .mp3 .ogg .mp4 .mkv .avi .mov .webm .csv .tsv .txt .npy"
+).split(" ");
 
 function usualFirst(suffixes) {
   const place = (suffix) => (USUAL.includes(suffix) ? USUAL.indexOf(suffix) : USUAL.length);
   return [...suffixes].sort((a, b) => place(a) - place(b) || a.localeCompare(b));
+}
+
+/** Endings that people know by name, and whether there are others. */
+function endings(suffixes) {
+  const usual = usualFirst(suffixes).filter((suffix) => USUAL.includes(suffix));
+  const named = usual.length ? usual : suffixes;
+  return named.map((suffix) => suffix.slice(1)).join(" ") + (named.length < suffixes.length ? " and others" : "");
 }
 
 /** How a program asks the same. */
