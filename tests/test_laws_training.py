@@ -59,7 +59,7 @@ def test_each_task_learns_a_made_set_of_each_kind_to_perfection(
         "input": {"name": kind} | ({"height": 16} if kind == "line" else {}),
         "encoder": small,
         "data": {"train": data, "valid": data},
-        "train": QUICK | {"epochs": 40, "augment": False, "workers": 0},
+        "train": QUICK | {"epochs": 40, "validate_every": 8, "augment": False, "workers": 0},
     }
     path = fit(fill(Recipe, recipe, "recipe"), tmp_path / "run", console=Console(quiet=True))
     predictor = Predictor(path, precision="float32")
