@@ -290,9 +290,10 @@ MADE: Mapping[str, Callable[[Path, str], None]] = {
 ASKED: Mapping[str, Mapping[str, Any]] = {
     "forecast": {"targets": ["power"], "window": 32, "horizon": 1, "relative": "none", "highway": 3},
     "restore": {"spoiling": "noise"},
-    "match": {"dropout": 0.0, "margin": 5.0},
+    "caption": {"embedding": 64, "hidden": 128, "dropout": 0.0, "longest": 12},
+    "match": {"dropout": 0.0, "margin": 5.0, "size": 64, "embedding": 32, "hidden": 64},
 }
-"""Task to settings that say what is asked of its made set, where they must."""
+"""Task to settings that say what is asked of its made set, where they must, and that make its head small."""
 COMBINATIONS = list(combinations())
 """Every model, kind and task that make sense together."""
 FIRST = {task: next(k for _, k, t in COMBINATIONS if t == task) for task in TASKS}
