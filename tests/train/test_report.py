@@ -194,6 +194,11 @@ def test_figures_have_intervals_and_meanings(tmp_path: Path) -> None:
     assert "says nothing" in html and "this network" in html
 
 
+def test_a_chart_of_nothing_is_left_out(tmp_path: Path) -> None:
+    html = page(tmp_path / "a.html", readings(charts=[("Errors over training", ""), ("Reliability", "<svg></svg>")]))
+    assert "Reliability" in html and "over training" not in html
+
+
 def test_worst_rows_come_first_and_those_left_out_are_counted(tmp_path: Path) -> None:
     html = page(tmp_path / "r.html", readings(10), most=4)
     names = re.findall(r"<span>(line\d+\.png)</span>", html)

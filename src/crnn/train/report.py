@@ -146,7 +146,7 @@ def write_html(
     - ``tabled``: names of figures that stand in a chart or table and not in the list;
     - ``confusions``: ``[(truth, read, count)]``, the most frequent first, ``''`` for nothing; ``confused`` are the
       words between the two;
-    - ``charts``: ``[(title, svg)]``, pictures that stand in the page, their texts escaped;
+    - ``charts``: ``[(title, svg)]``, pictures that stand in the page, their texts escaped; no picture, no title;
     - ``tables``: ``[(title, rows)]``, each row ``{column: value}``; fractions are shown as per cent;
     - ``note``: a text above the rows that says what their marks mean.
     """
@@ -163,7 +163,7 @@ def write_html(
         figures=_figures(report.metrics, explained, report.details.get("tabled", ())),
         baselines=_baselines(report, explained),
         confusions=[(_sign(truth), _sign(read), count) for truth, read, count in report.details.get("confusions", ())],
-        charts=[(title, Markup(svg)) for title, svg in report.details.get("charts", ())],
+        charts=[(title, Markup(svg)) for title, svg in report.details.get("charts", ()) if svg],
         wide=_wide(report.details.get("confusions", ())),
         confused=report.details.get("confused", "read as"),
         tables=[(title, *_table(rows, explained)) for title, rows in report.details.get("tables", ()) if rows],
