@@ -201,6 +201,7 @@ def edited(good: Path, change: Callable[[dict[str, torch.Tensor], dict[str, Any]
     with bundles.safe_open(good, framework="pt") as file:
         values = json.loads(file.metadata()["crnn"])
     state = load_file(good)
+    del values[bundles.CHECKSUM]  # else nothing but that is said
     change(state, values)
     save_tensors(state, good, metadata={"crnn": json.dumps(values)})
 

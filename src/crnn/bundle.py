@@ -53,7 +53,7 @@ NAME = "bundle.safetensors"
 TASK = "task."
 """What the names of a task's arrays begin with."""
 CHECKSUM = "weights"
-"""Beside the description in the file; those of earlier versions have none."""
+"""Of the description in the file; those of earlier versions have none."""
 
 
 class Net(nn.Module):
@@ -101,8 +101,9 @@ class Bundle:
             state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
         state |= {TASK + name: torch.from_numpy(array.copy()) for name, array in self.task.arrays().items()}
         with write_aside(path, "wb") as file:
-            said = {"crnn": json.dumps(self.description(), ensure_ascii=False), CHECKSUM: _checksum(state)}
-            file.write(save(state, metadata=said))
+            # one entry, since the order of several would be another in each file
+            said = {**self.description(), CHECKSUM: _checksum(state)}
+            file.write(save(state, metadata={"crnn": json.dumps(said, ensure_ascii=False)}))
 
 
 def default_model(task: Any, kinds: Mapping[str, str]) -> str:
@@ -226,11 +227,11 @@ def load(name: str | Path) -> Bundle:
         raise BundleError(f"cannot be read ({error})", expected="a bundle", do=foreign, file=path) from error
     if "crnn" not in metadata:
         raise BundleError("holds weights but no settings", expected="a bundle of crnn", do=foreign, file=path)
-    if metadata.get(CHECKSUM, "") not in ("", _checksum(state)):
-        given, expected = "its weights are not those that were written", "the same to the bit"
-        raise BundleError(given, expected=expected, do="Take it from its source again.", file=path)
     try:
         values = json.loads(metadata["crnn"])
+        if values.pop(CHECKSUM, "") not in ("", _checksum(state)):
+            given, expected = "its weights are not those that were written", "the same to the bit"
+            raise BundleError(given, expected=expected, do="Take it from its source again.", file=path)
         version = values["format"]
         if version not in READ:
             raise BundleError(
