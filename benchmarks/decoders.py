@@ -30,7 +30,7 @@ from pathlib import Path
 import decoders_peers as peers
 import numpy as np
 
-from crnn.decode import ngram
+from crnn.decode import arpa, ngram
 from crnn.decode.ctc_beam import BeamSearch
 from crnn.decode.fusion import LetterModel
 from crnn.decode.lexicon import Lexicon
@@ -141,7 +141,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         for kind, model in models.items():
-            ngram.write_arpa(model, Path(name) / f"{kind}.arpa")
+            arpa.write_arpa(model, Path(name) / f"{kind}.arpa")
         for beam in BEAMS:
             plain, told = contestants(beam, LETTERS), with_models(beam, models, Path(name))
             for kind, log_probs in outputs.items():

@@ -27,8 +27,9 @@ from crnn.data.dataset import Samples
 from crnn.data.formats import Asked, alto, coco, open_data, page, voc
 from crnn.data.inputs import INPUTS
 from crnn.data.page_lines import TextLine
+from crnn.decode.arpa import read_arpa, write_arpa
 from crnn.decode.lexicon import read_words
-from crnn.decode.ngram import read_arpa, train, write_arpa
+from crnn.decode.ngram import train
 from crnn.deploy.asked import asked_of, task_of
 from crnn.deploy.export import export
 from crnn.deploy.ready import predictor

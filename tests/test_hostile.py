@@ -175,7 +175,7 @@ import torch
 from crnn import bundle, config
 from crnn.data.formats import Asked, open_data
 from crnn.data.inputs import INPUTS
-from crnn.decode.ngram import read_arpa
+from crnn.decode.arpa import read_arpa
 from crnn.errors import CrnnError
 kinds = {"png": "scene", "gif": "scene", "webp": "scene", "tif": "scene", "jpg": "scene", "npy": "frames",
          "npz": "frames", "h5": "frames", "flac": "sound"}

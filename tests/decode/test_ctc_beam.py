@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crnn.decode import ngram
+from crnn.decode import arpa, ngram
 from crnn.decode.align import align
 from crnn.decode.ctc_beam import BeamSearch, Hypothesis
 from crnn.decode.ctc_greedy import along, greedy
@@ -120,8 +120,8 @@ def test_longer_models_are_less_surprised_by_their_own_texts() -> None:
 @pytest.mark.parametrize("name", ["model.arpa", "model.arpa.gz"])
 def test_arpa_and_arrays_give_the_model_back(tmp_path, name: str) -> None:  # type: ignore[no-untyped-def]
     model = ngram.train(["ab ba", "a b"], 3)
-    ngram.write_arpa(model, tmp_path / name)
-    again = ngram.read_arpa(tmp_path / name)
+    arpa.write_arpa(model, tmp_path / name)
+    again = arpa.read_arpa(tmp_path / name)
     assert again.order == 3 and again.grams.keys() == model.grams.keys() and " " in again.tokens
     assert again.perplexity(["ab"]) == pytest.approx(model.perplexity(["ab"]), rel=1e-4)
     packed = ngram.NGram.of_arrays(model.arrays())
@@ -148,7 +148,7 @@ ngram 2=1
 
 def test_files_of_others_with_spaces_for_tabs_are_read(tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "x.arpa").write_text(ARPA)
-    model = ngram.read_arpa(tmp_path / "x.arpa")
+    model = arpa.read_arpa(tmp_path / "x.arpa")
     assert model.order == 2 and model.tokens == ["a"]
     assert model.log_prob("a", (ngram.START,)) == pytest.approx(-0.1 * math.log(10))
     assert model.log_prob(ngram.END, ("a",)) == pytest.approx(-0.7 * math.log(10))
@@ -172,7 +172,7 @@ def test_files_of_others_with_spaces_for_tabs_are_read(tmp_path) -> None:  # typ
 def test_a_damaged_file_is_named_with_its_line(tmp_path, wrong: str, said: str) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "bad.arpa").write_text(wrong)
     with pytest.raises(DataError, match=said) as error:
-        ngram.read_arpa(tmp_path / "bad.arpa")
+        arpa.read_arpa(tmp_path / "bad.arpa")
     assert "bad.arpa" in str(error.value)
 
 
@@ -185,12 +185,12 @@ def test_a_damaged_compressed_file_is_named(tmp_path) -> None:  # type: ignore[n
     }.items():
         (tmp_path / f"{name}.arpa.gz").write_bytes(data)
         with pytest.raises(DataError, match=f"{name}.arpa.gz: cannot be read"):
-            ngram.read_arpa(tmp_path / f"{name}.arpa.gz")
+            arpa.read_arpa(tmp_path / f"{name}.arpa.gz")
 
 
 def test_what_never_occurs_may_be_written_as_an_infinity(tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "x.arpa").write_text(ARPA.replace("-99", "-inf"))
-    assert ngram.read_arpa(tmp_path / "x.arpa").grams["<s>",][0] == ngram.NEVER
+    assert arpa.read_arpa(tmp_path / "x.arpa").grams["<s>",][0] == ngram.NEVER
 
 
 def test_rows_are_what_the_model_says() -> None:

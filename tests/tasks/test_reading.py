@@ -13,7 +13,7 @@ import pytest
 
 from crnn.bundle import build, load
 from crnn.cli import main
-from crnn.decode import ngram
+from crnn.decode import arpa, ngram
 from crnn.decode.align import likelihood
 from crnn.decode.ctc_greedy import greedy
 from crnn.deploy.predict import Predictor
@@ -111,13 +111,13 @@ def lines(tiny: Callable[..., Any], made: Callable[..., Path], tmp_path: Path) -
     bundle = tiny("crnn")
     bundle.save(tmp_path / "plain.safetensors")
     model = ngram.train(["".join(bundle.task.alphabet.letters)] * 2, 2)
-    ngram.write_arpa(model, tmp_path / "lm.arpa")
+    arpa.write_arpa(model, tmp_path / "lm.arpa")
     return tmp_path / "plain.safetensors", folder, tmp_path / "lm.arpa"
 
 
 def test_the_model_lies_in_the_bundle(lines: tuple[Path, Path, Path], tmp_path: Path) -> None:
     bundle = load(lines[0])
-    reading = Reading(beam=7, weight=0.5, bonus=0.25, model=ngram.read_arpa(lines[2]))
+    reading = Reading(beam=7, weight=0.5, bonus=0.25, model=arpa.read_arpa(lines[2]))
     replace(bundle, task=bundle.task.with_reading(reading)).save(tmp_path / "told.safetensors")
     again = load(tmp_path / "told.safetensors").task.reading
     assert (again.beam, again.weight, again.bonus) == (7, 0.5, 0.25)
@@ -163,7 +163,7 @@ def test_tuning_takes_the_least_error_of_all_that_it_tried(
     best = tune(
         Predictor(lines[0]),
         samples("transcribe", "line"),
-        Reading(beam=5, model=ngram.read_arpa(lines[2])),
+        Reading(beam=5, model=arpa.read_arpa(lines[2])),
         tried=tried.append,
     )
     assert best.figures["cer"] == min(t.figures["cer"] for t in tried)
@@ -224,7 +224,7 @@ def test_commands_with_words(
     lines: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle, folder, _ = map(str, lines)
-    arpa, told, words = str(tmp_path / "w.arpa"), str(tmp_path / "told.safetensors"), tmp_path / "words.txt"
+    made, told, words = str(tmp_path / "w.arpa"), str(tmp_path / "told.safetensors"), tmp_path / "words.txt"
     alphabet = load(bundle).task.alphabet
     letter = next(x for x in alphabet.letters if x.isalnum())
     words.write_text(f"{letter}\n{letter * 2}\n", encoding="utf-8")
@@ -234,9 +234,9 @@ def test_commands_with_words(
             main(arguments)
         return int(end.value.code or 0)
 
-    assert run("lm", "train", folder, "--words", "--out", arpa) == 0
-    assert ngram.read_arpa(arpa).of_words and ngram.read_arpa(arpa).order == 3
-    tuned = ("--lm", arpa, "--lexicon", str(words), "--lm-unknown", "-3", "--beam", "4", "--split", "train")
+    assert run("lm", "train", folder, "--words", "--out", made) == 0
+    assert arpa.read_arpa(made).of_words and arpa.read_arpa(made).order == 3
+    tuned = ("--lm", made, "--lexicon", str(words), "--lm-unknown", "-3", "--beam", "4", "--split", "train")
     assert run("tune", bundle, folder, *tuned, "--out", told) == 0
     assert "lexicon of 2 words" in capsys.readouterr().err
     reading = load(told).task.reading

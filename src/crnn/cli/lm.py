@@ -48,8 +48,8 @@ def train(
     crnn lm train lines/ --order 8 --out lines.arpa.gz
     crnn lm train texts.txt --words --out words.arpa.gz
     """
+    from crnn.decode.arpa import write_arpa
     from crnn.decode.ngram import train as count
-    from crnn.decode.ngram import write_arpa
     from crnn.text import Alphabet
 
     if not out.name.endswith((".arpa", ".arpa.gz")):

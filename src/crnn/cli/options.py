@@ -148,8 +148,8 @@ def look_ahead(predictor: Any, future: int) -> None:
 
 def reading_of(task: Any, given: Mapping[str, Any]) -> Any:
     """The reading of ``task``, with what is ``given`` of the fields of ``ReadSettings`` in its place."""
+    from crnn.decode.arpa import read_arpa
     from crnn.decode.lexicon import hot_word, read_words
-    from crnn.decode.ngram import read_arpa
     from crnn.decode.trie import spelled
 
     names = {"beam": "beam", "lm_weight": "weight", "lm_bonus": "bonus", "lm_unknown": "unknown"}
