@@ -380,8 +380,9 @@ def test_half_of_the_size_loads_too(model: str, kind: str, task: str, tiny: Tiny
     for key, value in before.net.state_dict().items():
         found = state[key]
         assert found.dtype == value.dtype and torch.equal(found, value.half().to(value.dtype)), key
-    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
-    assert sizes[0] < 0.75 * sizes[1]
+    half, whole = ((tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole"))
+    numbers = sum(value.numel() for value in state.values() if value.is_floating_point())
+    assert whole - half > 1.9 * numbers, "two bytes of four, each"
 
 
 # 9 parameters
