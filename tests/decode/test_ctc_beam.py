@@ -22,17 +22,17 @@ LETTERS = ("a", "b", "c")
 
 
 def test_exact_against_all_paths(brute: Any) -> None:
-    """All strings of 6 steps and 4 outputs; a beam that holds every prefix finds the best and its probability."""
+    """All strings of 7 steps and 4 outputs; a beam that holds every prefix finds the best and its probability."""
     random = np.random.default_rng(0)
     greedy_finds = 0
     for case in range(200):
-        log_probs = brute.drawn(random, 6, 4, 3.0 if case % 2 else 1.0)
+        log_probs = brute.drawn(random, 7, 4, 3.0 if case % 2 else 1.0)
         texts = brute.all_texts(log_probs)
         best, *others = BeamSearch(5000, least=0.0)(log_probs, best=5)
         ranked = sorted(texts.values(), reverse=True)
         assert [h.log_prob for h in (best, *others)] == pytest.approx(ranked[:5], abs=1e-9)
         assert best.log_prob == pytest.approx(texts[best.numbers], abs=1e-9) == pytest.approx(ranked[0], abs=1e-9)
-        greedy_finds += greedy(log_probs, stride=1, width=6).numbers == best.numbers
+        greedy_finds += greedy(log_probs, stride=1, width=7).numbers == best.numbers
     assert greedy_finds < 180, "the best path is not the best text; else this test shows nothing"
 
 
