@@ -30,7 +30,27 @@ def is_address(text: str) -> bool:
     return re.match(r"[a-z][a-z0-9+.-]+://", text) is not None
 
 
-class Far(type(Path())):  # type: ignore[misc]
+class ReadOnly(type(Path())):  # type: ignore[misc]
+    """A path to what is no file of a system: ``open`` gives bytes (``rb``) or a text of its ``opened``."""
+
+    def open(
+        self,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> IO[Any]:
+        assert mode.strip("bt") == "r", f"{self} is only read"
+        file = self.opened()
+        return file if "b" in mode else io.TextIOWrapper(file, encoding, errors, newline)
+
+    def opened(self) -> Any:
+        """A file of its bytes: all of them in memory."""
+        return io.BytesIO(self.read_bytes())
+
+
+class Far(ReadOnly):
     """An address as a path: it is read, and measured, but never written or gone through."""
 
     @classmethod
@@ -61,19 +81,6 @@ class Far(type(Path())):  # type: ignore[misc]
 
     def exists(self, *, follow_symlinks: bool = True) -> bool:
         return True
-
-    def open(
-        self,
-        mode: str = "r",
-        buffering: int = -1,
-        encoding: str | None = None,
-        errors: str | None = None,
-        newline: str | None = None,
-    ) -> IO[Any]:
-        """All of it in memory."""
-        assert mode.strip("bt") == "r", f"{self} is far away"
-        file = io.BytesIO(self.read_bytes())
-        return file if "b" in mode else io.TextIOWrapper(file, encoding, errors, newline)
 
     def read_bytes(self) -> bytes:
         """All of it. Raises ``DataError`` if it is not there, ``Unreachable``."""

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
-from crnn.data.far import Far, fetch, of_size
+from crnn.data.far import Far, ReadOnly, fetch, of_size
 from crnn.types import Spoilt
 
 
-class Packed(type(Path())):  # type: ignore[misc]
+class Packed(ReadOnly):
     """The ``size`` bytes of ``shard`` from ``start`` on, under the path ``shard/name``.
 
     It is a path that opens, whose folder no system knows: libraries that open files themselves are given ``readable``
@@ -48,18 +48,9 @@ class Packed(type(Path())):  # type: ignore[misc]
             return Path, (str(self),)
         return type(self).of, (self.shard, self.name, self.start, self.size, self.facts)
 
-    def open(
-        self,
-        mode: str = "r",
-        buffering: int = -1,
-        encoding: str | None = None,
-        errors: str | None = None,
-        newline: str | None = None,
-    ) -> IO[Any]:
-        """To read, bytes (``rb``) or a text; of a shard that is far away, all of it in memory."""
-        assert mode.strip("bt") == "r" and self.shard is not None, f"{self} is inside of a tar"
-        file: Any = io.BytesIO(self.read_bytes()) if isinstance(self.shard, Far) else io.BufferedReader(_Window(self))
-        return file if "b" in mode else io.TextIOWrapper(file, encoding, errors, newline)
+    def opened(self) -> Any:
+        """A file of its bytes; of a shard that is far away, all of them in memory."""
+        return super().opened() if isinstance(self.shard, Far) else io.BufferedReader(_Window(self))
 
     def read_bytes(self) -> bytes:
         if (fetched := self.fetched) is not None:  # another thread may forget it
