@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,12 @@ class Timeline:
     clock: Clock | None = None
     findings: tuple[Finding, ...] = ()
     """What was found odd, and done about it."""
+    gaps: np.ndarray = field(init=False, repr=False)
+    """How many of the steps before each are not whole, ``(steps + 1,)``."""
+
+    def __post_init__(self) -> None:
+        gaps = np.concatenate([[0], np.cumsum(~np.isfinite(self.table).all(1))])
+        object.__setattr__(self, "gaps", gaps)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -48,6 +54,11 @@ class Span:
     def x(self) -> np.ndarray:
         """What is seen, ``(window, channels)``, without a copy."""
         return self.timeline.table[self.start : self.stop]
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is no gap in what is seen."""
+        return bool(self.timeline.gaps[self.stop] == self.timeline.gaps[self.start])
 
 
 def covered(spans: Iterable[Span]) -> list[np.ndarray]:

@@ -59,7 +59,7 @@ class Banded(Common):
             stop = span.stop - back
             own = Span(span.timeline, span.start - back, stop, stop + ahead)
             y = table[own.until - s.horizon : own.until, targets]
-            if np.isfinite(own.x).all() and np.isfinite(y).all():
+            if own.whole and np.isfinite(y).all():
                 found.append(Sample(f"{sample.id} -{back}", own, y))
         return found
 

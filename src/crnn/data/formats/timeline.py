@@ -130,7 +130,6 @@ class _Made:
             part, shares = None, (LEARNED, 1 - LEARNED, 0.0)
         else:
             shares = self._shares(steps) if part is None else ()
-        gaps = np.concatenate([[0], np.cumsum(~np.isfinite(table).all(1))])
         unknown = np.concatenate([[0], np.cumsum(~np.isfinite(self.truth).all(1))])
         ids = self._words()
         found = False
@@ -140,10 +139,10 @@ class _Made:
             stop = start + a.window
             first = stop + a.lead - 1
             until = first + a.horizon
-            if gaps[stop] > gaps[start] or unknown[until] > unknown[stop]:
+            span = Span(self.timeline, start, stop, until)
+            if not span.whole or unknown[until] > unknown[stop]:
                 continue
             found = True
-            span = Span(self.timeline, start, stop, until)
             yield Sample(f"{self.name}:{ids[stop - 1]}", span, self.truth[first:until], split=split)
         if not found:
             given = f"has no {a.window + a.lead + a.horizon - 1} steps in a row without a gap, within one part"
