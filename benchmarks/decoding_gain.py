@@ -27,7 +27,7 @@ from crnn.config import DataSettings
 from crnn.deploy.predict import Predictor
 from crnn.metrics.interval import interval
 from crnn.metrics.text import compare
-from crnn.tasks._reading import BEST_PATH
+from crnn.tasks._lines.reading import BEST_PATH
 from crnn.train.evaluate import Tested, evaluate
 from crnn.train.prepare import held_back
 from crnn.train.report import write_json

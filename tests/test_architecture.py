@@ -33,7 +33,7 @@ ROWS = (
 """Lower may not import higher, and none of a row another of that row. Testing is predicting and comparing, so
 ``deploy`` lies under ``train``."""
 SIDES = ("models", "tasks", "data/formats", "data/inputs")
-"""Folders of entries that do not import each other: what they share begins with ``_``."""
+"""Folders of entries that do not import each other: what they share, files or folders, begins with ``_``."""
 LATE = (
     *("lxml", "pyarrow", "bidi", "soundfile", "soxr", "av", "tensorboard", "matplotlib", "onnx", "onnxruntime"),
     *("tokenizers", "h5py", "netCDF4", "huggingface_hub", "ray", "starlette", "uvicorn", "prometheus_client"),
@@ -115,15 +115,15 @@ def test_lower_rows_do_not_import_higher_ones(path: Path) -> None:
 
 
 def test_tasks_do_not_know_models() -> None:
-    for path in sorted((ROOT / "tasks").glob("*.py")):
+    for path in sorted((ROOT / "tasks").rglob("*.py")):
         assert not [name for name in imports(path) if name.startswith("crnn.models")], "they meet in bundle.build"
 
 
 @pytest.mark.parametrize("folder", SIDES)
 def test_entries_do_not_import_each_other(folder: str) -> None:
     package = "crnn." + folder.replace("/", ".")
-    for path in sorted((ROOT / folder).glob("*.py")):
-        if path.stem == "__init__":
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        if path == ROOT / folder / "__init__.py":
             continue
         for name in imports(path):
             if not name.startswith(f"{package}."):

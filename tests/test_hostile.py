@@ -47,7 +47,7 @@ from crnn.deploy.onnx import read as read_onnx
 from crnn.deploy.predict import Predictor
 from crnn.errors import BundleError, CrnnError, DataError, SettingsError
 from crnn.tasks import TASKS
-from crnn.tasks._runs import activity
+from crnn.tasks._events.runs import activity
 from crnn.types import Part, Sample
 
 LABELS = Asked(answer="label", suffixes=INPUTS["picture"].suffixes)

@@ -31,7 +31,7 @@ from crnn.errors import CrnnError
 from crnn.layers import BatchNorm, Recurrent, mask
 from crnn.models import MODELS
 from crnn.tasks import TASKS
-from crnn.tasks._forecast_values import Future
+from crnn.tasks._forecast.values import Future
 from crnn.types import Batch, Features, InputSpec, Level, Sample, Seq
 
 LENGTHS = [47, 90, 61, 33]

@@ -17,7 +17,7 @@ from crnn.deploy.predict import Predictor
 from crnn.deploy.vote import Vote, predictor
 from crnn.errors import SettingsError
 from crnn.metrics.text import compare
-from crnn.tasks._rover import rover
+from crnn.tasks._lines.rover import rover
 from crnn.types import Batch, Part
 
 Made = Callable[..., Any]

@@ -20,7 +20,7 @@ from crnn.data.dataset import Samples
 from crnn.data.inputs import restore
 from crnn.deploy.predict import Predictor
 from crnn.errors import DataError, SettingsError
-from crnn.tasks._caption_head import IGNORED, told_of
+from crnn.tasks._caption.head import IGNORED, told_of
 from crnn.tasks.caption import Caption
 from crnn.train.check import check
 from crnn.train.evaluate import evaluate

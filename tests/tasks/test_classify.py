@@ -16,9 +16,9 @@ from crnn.errors import DataError, SettingsError
 from crnn.findings import Seen
 from crnn.layers.pool import TimeAttention, TimeMax
 from crnn.tasks._charts import confusion_svg
-from crnn.tasks._labels import Labels
+from crnn.tasks._labels.known import Labels
+from crnn.tasks._labels.temperature import temperature
 from crnn.tasks._pooled import pooled
-from crnn.tasks._temperature import temperature
 from crnn.tasks.classify import Classify
 from crnn.types import Batch, Level, Part, Prediction, Sample, Seq
 

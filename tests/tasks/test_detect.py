@@ -16,9 +16,9 @@ import crnn
 from crnn.config import fill
 from crnn.data.formats import Asked, open_data
 from crnn.errors import CrnnError, DataError, SettingsError
-from crnn.tasks import _box_loss
-from crnn.tasks._box_find import find, surest
-from crnn.tasks._box_html import drawn
+from crnn.tasks._boxes import loss as box_loss
+from crnn.tasks._boxes.find import find, surest
+from crnn.tasks._boxes.html import drawn
 from crnn.tasks.detect import Detect
 from crnn.types import Box, Boxes, Clip, Prediction, Sample
 
@@ -98,9 +98,9 @@ def test_the_validation_part_says_from_when_on_boxes_are_said() -> None:
 # what is wanted, and lost
 
 
-def wanted(*rows: tuple[float, ...], labels: int = 2) -> _box_loss.Wanted:
+def wanted(*rows: tuple[float, ...], labels: int = 2) -> box_loss.Wanted:
     x = torch.tensor([list(rows)], dtype=torch.float32).reshape(1, -1, 6)
-    return _box_loss.wanted(x, torch.tensor([len(rows)]), labels, (8, 10), 4)
+    return box_loss.wanted(x, torch.tensor([len(rows)]), labels, (8, 10), 4)
 
 
 def test_heat_is_one_at_each_centre_and_falls_off() -> None:
@@ -120,10 +120,10 @@ def test_things_that_do_not_count_silence_their_place() -> None:
     target = wanted((0, 0, 16, 16, 1, 0))
     assert not target.counts[0, 1, :4, :4].any() and target.counts[0, 0].all() and target.counts[0, 1, 4:].all()
     assert target.heat.max() == 0 and target.weights.max() == 0
-    nothing = _box_loss.wanted(torch.zeros(1, 0, 6), torch.tensor([0]), 2, (8, 10), 4)
+    nothing = box_loss.wanted(torch.zeros(1, 0, 6), torch.tensor([0]), 2, (8, 10), 4)
     maps = torch.randn(1, 6, 8, 10, requires_grad=True)
     for some in (target, nothing):
-        lost = _box_loss.loss(maps, some, stride=4, unit=8.0)
+        lost = box_loss.loss(maps, some, stride=4, unit=8.0)
         lost.backward()
         assert torch.isfinite(lost) and maps.grad is not None and torch.isfinite(maps.grad).all()
 
@@ -134,14 +134,14 @@ def test_a_perfect_answer_loses_nothing() -> None:
     left, top, right, bottom = target.boxes[0]
     sides = torch.stack([x - left, y - top, right - x, bottom - y]).clamp(min=1e-3).log()[None]
     maps = torch.cat([torch.where(target.heat > 0.999, 30.0, -30.0), sides], dim=1)
-    assert _box_loss.loss(maps, target, stride=4, unit=1.0) == pytest.approx(0, abs=1e-4)
-    assert _box_loss.loss(torch.zeros_like(maps), target, stride=4, unit=1.0) > 5
+    assert box_loss.loss(maps, target, stride=4, unit=1.0) == pytest.approx(0, abs=1e-4)
+    assert box_loss.loss(torch.zeros_like(maps), target, stride=4, unit=1.0) > 5
 
 
 def test_generalised_overlap_by_hand() -> None:
     one = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2], [0, 0, 2, 2]])
     other = torch.tensor([[0.0, 0, 2, 2], [1, 0, 3, 2], [4, 0, 6, 2]])
-    assert _box_loss.generalised_overlap(one, other).tolist() == pytest.approx([1, 1 / 3, 0 - 4 / 12])
+    assert box_loss.generalised_overlap(one, other).tolist() == pytest.approx([1, 1 / 3, 0 - 4 / 12])
 
 
 # tiles
@@ -159,7 +159,7 @@ def test_boxes_are_found_in_pictures_larger_than_a_tile() -> None:
     def maps(tiles: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         seen.append(tiles.shape[0] * tiles.shape[-1] * tiles.shape[-2])
         heat = torch.nn.functional.max_pool2d(tiles[:, 0], 4, ceil_mode=True) * 0.9
-        return heat, _box_loss.boxes_at(torch.zeros(len(tiles), 4, *heat.shape[2:]), stride=4, unit=3.0)
+        return heat, box_loss.boxes_at(torch.zeros(len(tiles), 4, *heat.shape[2:]), stride=4, unit=3.0)
 
     def starts_at_whole_places(tile: tuple[int, int], overlap: float) -> list[np.ndarray]:
         return find(maps, x, torch.ones(2, dtype=torch.long), tile=tile, overlap=overlap, least=0.05)

@@ -22,9 +22,9 @@ from crnn.data.dataset import Samples
 from crnn.data.formats import open_data
 from crnn.deploy.predict import Predictor
 from crnn.errors import SettingsError
-from crnn.tasks._forecast_naive import Ridge, last_season, last_value, shared_map
-from crnn.tasks._forecast_steps import Steps
-from crnn.tasks._forecast_values import Course, Future, dates
+from crnn.tasks._forecast.naive import Ridge, last_season, last_value, shared_map
+from crnn.tasks._forecast.steps import Steps
+from crnn.tasks._forecast.values import Course, Future, dates
 from crnn.tasks.forecast import Forecast
 from crnn.train.evaluate import evaluate
 from crnn.train.prepare import asked_of

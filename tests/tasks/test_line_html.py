@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.tasks._line_html import line_html
+from crnn.tasks._lines.html import line_html
 from crnn.types import Part
 
 VOID = {"img"}

@@ -21,9 +21,9 @@ from crnn.data.inputs import restore
 from crnn.deploy.predict import Predictor
 from crnn.errors import DataError, SettingsError
 from crnn.layers.alignment import fit_of
-from crnn.tasks._match_answers import Matched, Said, fits_of, hits
-from crnn.tasks._match_head import shares, spans_of
-from crnn.tasks._match_rows import alike, told_of
+from crnn.tasks._match.answers import Matched, Said, fits_of, hits
+from crnn.tasks._match.head import shares, spans_of
+from crnn.tasks._match.rows import alike, told_of
 from crnn.tasks.match import Match
 from crnn.train.check import check
 from crnn.types import Batch, Prediction, Sample, Seq

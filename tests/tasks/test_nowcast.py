@@ -23,9 +23,9 @@ from crnn.data.inputs import restore
 from crnn.deploy.predict import Predictor
 from crnn.errors import SettingsError
 from crnn.tasks import TASKS
-from crnn.tasks._frames_head import Told
-from crnn.tasks._frames_loss import frames_loss, share_of_truth
-from crnn.tasks._frames_report import MOVED, PERSISTENCE, Stretch
+from crnn.tasks._frames.head import Told
+from crnn.tasks._frames.loss import frames_loss, share_of_truth
+from crnn.tasks._frames.report import MOVED, PERSISTENCE, Stretch
 from crnn.types import Batch, Prediction, Sample, Seq
 
 Nowcast = TASKS["nowcast"]
@@ -312,4 +312,4 @@ def test_colours_and_strips() -> None:
     shown = task.show(Prediction("a", x, 1.0), Stretch(x, x))
     assert shown.count("<img") == 2 and shown.count("data:image/gif") == 1 and "3 frames" in shown
     assert task.show(Prediction("a", x, 1.0), None).count("<img") == 1, "there is nothing beside it"
-    assert Image.open(io.BytesIO(crnn.tasks._frames_html.strip_png([task._coloured(x)] * 2))).mode == "RGB"
+    assert Image.open(io.BytesIO(crnn.tasks._frames.html.strip_png([task._coloured(x)] * 2))).mode == "RGB"

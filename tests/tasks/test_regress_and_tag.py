@@ -15,8 +15,8 @@ from torch import nn
 from crnn.data.collate import collate
 from crnn.errors import DataError, SettingsError
 from crnn.metrics.events import segment_counts
-from crnn.tasks._runs import activity, events_of, overlaps, runs, smooth
-from crnn.tasks._thresholds import _segments
+from crnn.tasks._events.runs import activity, events_of, overlaps, runs, smooth
+from crnn.tasks._events.thresholds import _segments
 from crnn.tasks.regress import Regress
 from crnn.tasks.tag import Tag
 from crnn.types import Batch, Level, Part, Prediction, Sample, Seq, Track, in_source

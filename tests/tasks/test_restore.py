@@ -16,8 +16,8 @@ from PIL import Image
 import crnn
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.metrics import pictures as metrics
-from crnn.tasks import _memories
-from crnn.tasks._picture_tiles import after, restored
+from crnn.tasks._pictures import memories
+from crnn.tasks._pictures.tiles import after, restored
 from crnn.tasks.restore import Restore
 from crnn.types import Batch, Features, Prediction, Sample, Seq
 
@@ -110,7 +110,7 @@ def test_memories_recall_what_they_know() -> None:
     random = np.random.default_rng(0)
     known = (random.random((6, 10, 10, 1)) > 0.5).astype(np.float32)
     noisy = [0.25 + 0.5 * x + random.uniform(-0.15, 0.15, x.shape).astype(np.float32) for x in known]
-    found = _memories.recalled(known, noisy)
+    found = memories.recalled(known, noisy)
     for name, tolerance in (("Hopfield memory", 1e-6), ("modern Hopfield memory", 1e-3)):
         assert all(np.abs(x - y).max() < tolerance for x, y in zip(found[name], known, strict=True)), name
 

@@ -20,10 +20,10 @@ from crnn.config import fill
 from crnn.data.label_maps import Painted
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.metrics.maps import IGNORED
-from crnn.tasks import _map_loss
 from crnn.tasks._arrays import softmax
-from crnn.tasks._map_html import overlay
-from crnn.tasks._map_tiles import AT_ONCE, label, seen_again, slopes, starts
+from crnn.tasks._maps import loss as map_loss
+from crnn.tasks._maps.html import overlay
+from crnn.tasks._maps.tiles import AT_ONCE, label, seen_again, slopes, starts
 from crnn.tasks.segment import Segment
 from crnn.types import LabelMap, Prediction, Sample
 
@@ -127,9 +127,9 @@ def test_cross_entropy_counts_weights_and_ignores() -> None:
     truth[0, 0] = IGNORED
     weights = torch.tensor([1.0, 2.0, 5.0])
     expected = F.cross_entropy(logits, truth, weight=weights, ignore_index=IGNORED)
-    torch.testing.assert_close(_map_loss.cross_entropy(logits, truth, weights), expected)
+    torch.testing.assert_close(map_loss.cross_entropy(logits, truth, weights), expected)
     nothing = torch.full_like(truth, IGNORED)
-    for loss in (_map_loss.cross_entropy(logits, nothing, weights), _map_loss.dice(logits, nothing)):
+    for loss in (map_loss.cross_entropy(logits, nothing, weights), map_loss.dice(logits, nothing)):
         assert loss.item() == pytest.approx(0), "where nothing counts"
 
 
@@ -140,11 +140,11 @@ def test_dice_of_sure_answers_is_the_figure() -> None:
     said[:, :, 3] = 0
     logits = 50 * F.one_hot(said, 2).movedim(-1, 1).float()
     dices = [(2 * 60 + 1) / (60 + 70 + 1), (2 * 30 + 1) / (40 + 30 + 1)]
-    assert _map_loss.dice(logits, truth).item() == pytest.approx(1 - sum(dices) / 2)
+    assert map_loss.dice(logits, truth).item() == pytest.approx(1 - sum(dices) / 2)
 
 
 def test_median_frequency_is_the_median_by_each() -> None:
-    found = _map_loss.median_frequency([50, 10, 0, 30], [100, 100, 0, 100])
+    found = map_loss.median_frequency([50, 10, 0, 30], [100, 100, 0, 100])
     assert found.tolist() == pytest.approx([0.3 / 0.5, 3.0, 1.0, 1.0])
 
 

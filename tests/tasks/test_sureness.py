@@ -11,7 +11,7 @@ import pytest
 
 from crnn.bundle import load
 from crnn.metrics.sureness import answered, calibration_error, reliability
-from crnn.tasks._sureness import PLAIN, Odds, Sureness, letters
+from crnn.tasks._lines.sureness import PLAIN, Odds, Sureness, letters
 from crnn.tasks.transcribe import Transcribe
 from crnn.text import Alphabet
 from crnn.types import Part, Prediction

@@ -21,7 +21,7 @@ from crnn.config import DataSettings, Recipe, TrainSettings
 from crnn.data.collate import pad
 from crnn.errors import DataError, SettingsError
 from crnn.models import MODELS
-from crnn.tasks._ctc_head import CTCHead
+from crnn.tasks._lines.head import CTCHead
 from crnn.tasks.transcribe import Transcribe
 from crnn.text import Alphabet
 from crnn.train.prepare import adapt, prepare

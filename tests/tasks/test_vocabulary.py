@@ -7,7 +7,7 @@ import json
 import pytest
 
 from crnn.errors import DataError
-from crnn.tasks._vocabulary import END, UNKNOWN, Unit, Vocabulary, plain_words
+from crnn.tasks._texts.vocabulary import END, UNKNOWN, Unit, Vocabulary, plain_words
 
 TEXTS = [
     "L'eau (tiède) coule.",

@@ -19,7 +19,7 @@ from crnn.data.inputs.line import Line
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Finding
 from crnn.tasks import TASKS
-from crnn.tasks._text_doubts import ALIKE
+from crnn.tasks._texts.doubts import ALIKE
 from crnn.text import Alphabet
 from crnn.train.check import LEAK, Checked, check
 from crnn.types import Sample

@@ -18,7 +18,7 @@ import pytest
 
 from crnn.data.inputs._shown import picture_html
 from crnn.metrics import text
-from crnn.tasks._line_html import NOTE, line_html
+from crnn.tasks._lines.html import NOTE, line_html
 from crnn.train import report as module
 from crnn.train.report import Result, commit, machine, write_html, write_json
 from crnn.types import Report

@@ -14,8 +14,8 @@ from crnn.findings import Doubts, Seen
 from crnn.late import Tensor, nn
 from crnn.registry import Late
 from crnn.tasks._common import cell, columns_of
-from crnn.tasks._placing import Placing, words_of
-from crnn.tasks._reading import Reading
+from crnn.tasks._lines.placing import Placing, words_of
+from crnn.tasks._lines.reading import Reading
 from crnn.types import Batch, Prediction, Sample
 
 __all__ = ["TASKS", "Placing", "Reading", "Task", "cell", "columns_of", "words_of"]

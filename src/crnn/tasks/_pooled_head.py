@@ -7,15 +7,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from crnn.layers.pool import TimeAttention, TimeLast, TimeMax, TimeMean
-from crnn.tasks._pooled import Pool
 from crnn.types import Level, Seq
 
 
 class Pooling(nn.Module):
     """``Seq`` of ``(batch, time, channels, *space)`` to ``(batch, channels)``; what is left of space is pooled, too:
-    its largest value for ``max``, else its mean."""
+    its largest value for ``max``, else its mean. ``pool`` is one of ``tasks._pooled.Pool``."""
 
-    def __init__(self, level: Level, pool: Pool) -> None:
+    def __init__(self, level: Level, pool: str) -> None:
         super().__init__()
         self.largest = pool == "max"
         self.pool: nn.Module = (
@@ -35,7 +34,7 @@ class Pooling(nn.Module):
 class PooledHead(Pooling):
     """Features to ``(batch, outputs)``: pooling of the last level, dropout, a linear layer."""
 
-    def __init__(self, level: Level, outputs: int, *, pool: Pool, dropout: float) -> None:
+    def __init__(self, level: Level, outputs: int, *, pool: str, dropout: float) -> None:
         super().__init__(level, pool)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(level.channels, outputs)

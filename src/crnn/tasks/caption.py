@@ -17,13 +17,13 @@ from crnn.data.dataset import random_of
 from crnn.decode.sentences import Sentence, draw, search
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Seen
-from crnn.tasks import _caption_doubts
-from crnn.tasks._caption_answers import Answers
-from crnn.tasks._caption_head import IGNORED, CaptionHead, Decoder, Places, Sizes, Told, told_of
-from crnn.tasks._caption_known import NOTHING, Known, sentences_of
+from crnn.tasks._caption import doubts
+from crnn.tasks._caption.answers import Answers
+from crnn.tasks._caption.head import IGNORED, CaptionHead, Decoder, Places, Sizes, Told, told_of
+from crnn.tasks._caption.known import NOTHING, Known, sentences_of
+from crnn.tasks._caption.sentences import grown, problem_of, short, texts_of
 from crnn.tasks._pooled import Pool
-from crnn.tasks._sentences import grown, problem_of, short, texts_of
-from crnn.tasks._vocabulary import END, UNKNOWN, Unit, Vocabulary
+from crnn.tasks._texts.vocabulary import END, UNKNOWN, Unit, Vocabulary
 from crnn.types import Batch, Part, Prediction, Sample
 
 
@@ -147,7 +147,7 @@ class Caption(Answers):
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these sentences, and figures of them."""
-        return _caption_doubts.doubts(seen, self.vocabulary, self.settings.longest)
+        return doubts.doubts(seen, self.vocabulary, self.settings.longest)
 
     def encode(self, sample: Sample) -> Sample:
         """``y`` as numbers ``(words,)``: all sentences that are not too long, each with its end, one behind the

@@ -14,14 +14,14 @@ from crnn.findings import Doubts, Seen
 from crnn.late import F, Tensor, nn, torch
 from crnn.metrics import labels as metrics
 from crnn.metrics.labels import Guess
-from crnn.tasks import _label_doubts
 from crnn.tasks._arrays import array, first_lengths, softmax
 from crnn.tasks._charts import confusion_svg, reliability_svg
 from crnn.tasks._common import Common
-from crnn.tasks._label_html import NOTE, label_html
-from crnn.tasks._labels import Labels, find
+from crnn.tasks._labels import doubts
+from crnn.tasks._labels.html import NOTE, label_html
+from crnn.tasks._labels.known import Labels, find
+from crnn.tasks._labels.temperature import temperature
 from crnn.tasks._pooled import Pool, grow, pooled
-from crnn.tasks._temperature import temperature
 from crnn.types import Batch, Part, Prediction, Sample
 
 Pair = tuple[Any, Prediction]
@@ -115,7 +115,7 @@ class Classify(Common):
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these labels, and figures of them."""
-        return _label_doubts.doubts(seen, self.labels)
+        return doubts.doubts(seen, self.labels)
 
     def encode(self, sample: Sample) -> Sample:
         """``y`` as its number, ``None`` if it is not known."""
@@ -132,7 +132,7 @@ class Classify(Common):
         """Cross-entropy, of mixtures if ``mixup`` is set."""
         if not (self.settings.mixup and net.training):
             return self._cross_entropy(net(batch.inputs), batch.targets)
-        from crnn.tasks._mixup import mixup
+        from crnn.tasks._labels.mixup import mixup
 
         inputs, order, share = mixup(batch.inputs, self.settings.mixup)
         y = net(inputs)

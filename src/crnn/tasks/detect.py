@@ -22,11 +22,12 @@ from crnn.data.formats import coco, voc
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.findings import Doubts, Seen
 from crnn.metrics.boxes import FIGURES, Finds
-from crnn.tasks import _box_doubts, _box_loss
-from crnn.tasks._box_find import as_boxes, find, surest
-from crnn.tasks._box_head import BoxHead
-from crnn.tasks._box_html import NOTE, boxes_html, drawn
-from crnn.tasks._box_labels import BoxLabels
+from crnn.tasks._boxes import doubts
+from crnn.tasks._boxes import loss as box_loss
+from crnn.tasks._boxes.find import as_boxes, find, surest
+from crnn.tasks._boxes.head import BoxHead
+from crnn.tasks._boxes.html import NOTE, boxes_html, drawn
+from crnn.tasks._boxes.labels import BoxLabels
 from crnn.tasks._common import Common
 from crnn.types import Batch, Boxes, Prediction, Sample, Seq
 
@@ -134,7 +135,7 @@ class Detect(Common):
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these boxes, and figures of them."""
-        return _box_doubts.doubts(seen, self.labels)
+        return doubts.doubts(seen, self.labels)
 
     def along(self, y: Any, steps: tuple[int, int], scale: float) -> np.ndarray:
         """An array of boxes (``crnn.data.boxes``) in a picture of ``steps`` (height, width). Raises ``DataError``."""
@@ -162,8 +163,8 @@ class Detect(Common):
         """Of centres and boxes in the last frame of each sample."""
         maps, stride = net(batch.inputs), net.head.stride
         rows, lengths = batch.targets
-        target = _box_loss.wanted(rows.float(), lengths, len(self.labels), maps.shape[-2:], stride)
-        return _box_loss.loss(maps, target, stride=stride, unit=self.labels.unit)
+        target = box_loss.wanted(rows.float(), lengths, len(self.labels), maps.shape[-2:], stride)
+        return box_loss.loss(maps, target, stride=stride, unit=self.labels.unit)
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
         """The boxes in each sample; the score is the mean of theirs, or how sure it is that there are none."""
@@ -180,7 +181,7 @@ class Detect(Common):
                 # what was left of a centre is now right of it
                 sides = back[:, [*range(found.shape[1] - 4), *(found.shape[1] - 4 + i for i in (2, 1, 0, 3))]]
                 found = (found + sides) / 2
-            return found[:, :-4], _box_loss.boxes_at(found[:, -4:], stride=stride, unit=self.labels.unit)
+            return found[:, :-4], box_loss.boxes_at(found[:, -4:], stride=stride, unit=self.labels.unit)
 
         x, lengths = batch.inputs
         size = x.shape[-1], x.shape[-2]

@@ -16,11 +16,11 @@ from crnn.data.timelines import Span
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
 from crnn.late import F, Tensor, nn, torch
-from crnn.tasks import _forecast_naive as naive
-from crnn.tasks._forecast_bands import Banded
-from crnn.tasks._forecast_report import Reported
-from crnn.tasks._forecast_steps import Pool, Relative, Steps
-from crnn.tasks._forecast_values import Course, Future, flat
+from crnn.tasks._forecast import naive
+from crnn.tasks._forecast.bands import Banded
+from crnn.tasks._forecast.report import Reported
+from crnn.tasks._forecast.steps import Pool, Relative, Steps
+from crnn.tasks._forecast.values import Course, Future, flat
 from crnn.types import Batch, Prediction, Sample
 
 LOSSES = {"absolute": "l1_loss", "square": "mse_loss", "smooth": "smooth_l1_loss"}
@@ -235,7 +235,7 @@ class Forecast(Banded, Reported):
         return min(self.settings.highway, self.settings.window)
 
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
-        from crnn.tasks._forecast_head import ForecastHead, Pools, highway
+        from crnn.tasks._forecast.head import ForecastHead, Pools, highway
 
         s = self.settings
         return ForecastHead(

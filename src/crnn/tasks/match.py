@@ -18,15 +18,15 @@ from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Seen
 from crnn.layers.alignment import fit_of, ranking_loss
 from crnn.layers.padding import mask
-from crnn.tasks import _caption_doubts
-from crnn.tasks._caption_head import IGNORED
-from crnn.tasks._caption_known import sentences_of
-from crnn.tasks._match_answers import Answers, Matched, Said
-from crnn.tasks._match_head import Looked, MatchHead, Sizes, Told
-from crnn.tasks._match_rows import alike, padded, sentence_rows, snippet_rows, told_of
-from crnn.tasks._match_said import phrases
-from crnn.tasks._sentences import grown, problem_of, texts_of
-from crnn.tasks._vocabulary import END, JOINER, UNKNOWN, Vocabulary
+from crnn.tasks._caption import doubts
+from crnn.tasks._caption.head import IGNORED
+from crnn.tasks._caption.known import sentences_of
+from crnn.tasks._caption.sentences import grown, problem_of, texts_of
+from crnn.tasks._match.answers import Answers, Matched, Said
+from crnn.tasks._match.head import Looked, MatchHead, Sizes, Told
+from crnn.tasks._match.rows import alike, padded, sentence_rows, snippet_rows, told_of
+from crnn.tasks._match.said import phrases
+from crnn.tasks._texts.vocabulary import END, JOINER, UNKNOWN, Vocabulary
 from crnn.types import Batch, Part, Prediction, Sample
 
 ANY_LENGTH = 10**9
@@ -149,7 +149,7 @@ class Match(Answers):
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these sentences, and figures of them."""
-        return _caption_doubts.doubts(seen, self.vocabulary, self.settings.longest)
+        return doubts.doubts(seen, self.vocabulary, self.settings.longest)
 
     def encode(self, sample: Sample) -> Sample:
         """``y`` as ``words``, the numbers of all sentences, each with its end, one behind the other, and as ``boxes``

@@ -13,9 +13,9 @@ from crnn.config import Count, Strength, Whole
 from crnn.data.formats import Cutting
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
-from crnn.tasks._frames_head import Forecaster, Relative, Sees, Told
-from crnn.tasks._frames_loss import Loss, frames_loss, share_of_truth
-from crnn.tasks._frames_report import FramesReport
+from crnn.tasks._frames.head import Forecaster, Relative, Sees, Told
+from crnn.tasks._frames.loss import Loss, frames_loss, share_of_truth
+from crnn.tasks._frames.report import FramesReport
 from crnn.types import Batch, Prediction, Sample
 
 RAIN = (0.5, 1.0, 2.0, 5.0)  # mm/h
@@ -191,7 +191,7 @@ class Nowcast(FramesReport):
         return dict(weights)
 
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
-        """Mean over the pixels; see ``_frames_loss.frames_loss``."""
+        """Mean over the pixels; see ``_frames.loss``."""
         s, truth = self.settings, batch.targets.x
         share = 0.0
         head = getattr(net, "head", None)

@@ -22,12 +22,12 @@ from crnn.data.spoil import Spoiling
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
 from crnn.metrics import pictures as metrics
-from crnn.tasks import _memories
 from crnn.tasks._common import Common
-from crnn.tasks._map_head import MapHead, OwnAnswer, grown
-from crnn.tasks._picture_html import NOTE, as_gif, as_picture, pictures_html
-from crnn.tasks._picture_pairs import other_size, read, source_of, spoilt
-from crnn.tasks._picture_tiles import after, restored
+from crnn.tasks._maps.head import MapHead, OwnAnswer, grown
+from crnn.tasks._pictures.html import NOTE, as_gif, as_picture, pictures_html
+from crnn.tasks._pictures.memories import LARGEST, recalled
+from crnn.tasks._pictures.pairs import other_size, read, source_of, spoilt
+from crnn.tasks._pictures.tiles import after, restored
 from crnn.types import Batch, Prediction, Sample
 
 Pair = tuple[np.ndarray, Prediction]
@@ -91,9 +91,9 @@ class Restore(Common):
             raise DataError("no sample has a clean picture", expected="at least one", do=do)
         most = settings.memories
         found = [read(s.y, "RGB") for s in known[:: max(1, len(known) // most)][:most]] if most else []
-        if len({x.shape for x in found}) > 1 or (found and found[0].size > 3 * _memories.LARGEST):
+        if len({x.shape for x in found}) > 1 or (found and found[0].size > 3 * LARGEST):
             given, do = f"task.memories is {most}, of pictures that are large or of several sizes", "Set it to 0."
-            raise SettingsError(given, expected=f"pictures of one size, of {_memories.LARGEST} pixels at most", do=do)
+            raise SettingsError(given, expected=f"pictures of one size, of {LARGEST} pixels at most", do=do)
         return cls(settings, np.stack(found) if found else None)
 
     @classmethod
@@ -251,7 +251,7 @@ class Restore(Common):
         said = {"as it is": seen}
         memories = self.memories if self.channels == 3 else self.memories[..., :1]
         if len(memories) and all(x.shape == memories.shape[1:] for x in seen):
-            said |= _memories.recalled(memories.astype(np.float32) / 255, seen)
+            said |= recalled(memories.astype(np.float32) / 255, seen)
         found = {name: metrics.score(list(zip(truths, rows, strict=True))) for name, rows in said.items()}
         return {n: {k: v for k, v in f.items() if not k.endswith(("_low", "_high"))} for n, f in found.items()}
 

@@ -20,13 +20,14 @@ from crnn.findings import Doubts, Seen
 from crnn.late import Tensor, nn, torch
 from crnn.metrics import maps as metrics
 from crnn.metrics.maps import Counts
-from crnn.tasks import _map_doubts, _map_loss
 from crnn.tasks._arrays import array, arrays
 from crnn.tasks._common import Common
-from crnn.tasks._map_html import map_html, overlay, png
-from crnn.tasks._map_labels import MapLabels, check_settings
-from crnn.tasks._map_report import areas, details, guesses
-from crnn.tasks._map_tiles import label, mirrored, seen_again
+from crnn.tasks._maps import doubts
+from crnn.tasks._maps import loss as map_loss
+from crnn.tasks._maps.html import map_html, overlay, png
+from crnn.tasks._maps.labels import MapLabels, check_settings
+from crnn.tasks._maps.report import areas, details, guesses
+from crnn.tasks._maps.tiles import label, mirrored, seen_again
 from crnn.types import Batch, LabelMap, Prediction, Sample
 
 Pair = tuple[LabelMap, Prediction]
@@ -141,7 +142,7 @@ class Segment(Common):
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these label maps, and figures of them."""
-        return _map_doubts.doubts(seen, self.labels)
+        return doubts.doubts(seen, self.labels)
 
     def along(self, y: Any, steps: tuple[int, int], scale: float) -> np.ndarray:
         """Numbers of the labels, uint8 of the shape ``steps`` (height, width). Raises ``DataError``."""
@@ -151,7 +152,7 @@ class Segment(Common):
         return sample if isinstance(sample.y, np.ndarray) and sample.y.dtype == np.uint8 else replace(sample, y=None)
 
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
-        from crnn.tasks._map_head import MapHead, OwnAnswer
+        from crnn.tasks._maps.head import MapHead, OwnAnswer
 
         if getattr(encoder, "answers", False):
             return OwnAnswer()
@@ -166,18 +167,18 @@ class Segment(Common):
 
     def loss(self, net: Any, batch: Batch) -> Tensor:
         """Of the last frame of each sample; where a network answers several times, the sum over its answers."""
-        from crnn.tasks._map_head import grown, last
+        from crnn.tasks._maps.head import grown, last
 
         truth = batch.targets.x.long()
         answers = net(batch.inputs, "all") if getattr(net.encoder, "answers", False) else [net(batch.inputs)]
-        weights = _map_loss.weights(self.settings.weights, self.labels.pixels, self.labels.there, truth.device)
+        weights = map_loss.weights(self.settings.weights, self.labels.pixels, self.labels.there, truth.device)
         lost = []
         for seq in answers:
             logits = grown(last(seq.x, batch.inputs.lengths), truth[:, None])
             if self.settings.loss != "dice":
-                lost.append(_map_loss.cross_entropy(logits, truth, weights))
+                lost.append(map_loss.cross_entropy(logits, truth, weights))
             if self.settings.loss != "cross_entropy":
-                lost.append(_map_loss.dice(logits, truth))
+                lost.append(map_loss.dice(logits, truth))
         return torch.stack(lost).sum()
 
     def predict(self, net: Any, batch: Batch) -> list[Prediction]:
@@ -206,7 +207,7 @@ class Segment(Common):
         return lambda *tiles: array(seen(*(torch.from_numpy(part).to(device) for part in tiles)))
 
     def exported(self, net: Any) -> nn.Module:
-        from crnn.tasks._map_head import Shares
+        from crnn.tasks._maps.head import Shares
 
         return Shares(net)
 

@@ -19,14 +19,14 @@ from crnn.findings import Doubts, Seen
 from crnn.late import F, Tensor, nn
 from crnn.metrics import events as metrics
 from crnn.metrics.labels import ordered
-from crnn.tasks import _event_doubts
 from crnn.tasks._arrays import arrays, first_lengths, sigmoid, softmax
 from crnn.tasks._common import Common
-from crnn.tasks._events_html import NOTE, events_html
-from crnn.tasks._labels import find
-from crnn.tasks._runs import activity, is_answer, known_events, overlaps, parts_of, smooth
-from crnn.tasks._stepwise import log_odds, mean_of_places, together
-from crnn.tasks._thresholds import EVEN, thresholds
+from crnn.tasks._events import doubts
+from crnn.tasks._events.html import NOTE, events_html
+from crnn.tasks._events.runs import activity, is_answer, known_events, overlaps, parts_of, smooth
+from crnn.tasks._events.stepwise import log_odds, mean_of_places, together
+from crnn.tasks._events.thresholds import EVEN, thresholds
+from crnn.tasks._labels.known import find
 from crnn.types import Batch, Part, Prediction, Sample, Track
 
 Events = tuple[Part, ...]
@@ -150,7 +150,7 @@ class Tag(Common):
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these events, and figures of them."""
-        return _event_doubts.doubts(seen, len(self.labels), many=self.many, rate=self.settings.rate)
+        return doubts.doubts(seen, len(self.labels), many=self.many, rate=self.settings.rate)
 
     def along(self, y: Any, steps: int, scale: float) -> np.ndarray:
         """Which labels are there at each step: bool ``(steps, labels)``."""
@@ -165,7 +165,7 @@ class Tag(Common):
         return replace(sample, y=np.where(sample.y.any(1), sample.y.argmax(1) + 1, 0).astype(np.int64))
 
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
-        from crnn.tasks._step_head import StepHead
+        from crnn.tasks._events.head import StepHead
 
         outputs = len(self.labels) + (not self.many)
         return StepHead(encoder.levels[-1].channels, outputs, dropout=self.settings.dropout)

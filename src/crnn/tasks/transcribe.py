@@ -18,14 +18,14 @@ from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Seen
 from crnn.late import F, Tensor, nn, torch
 from crnn.metrics import text as text_metrics
-from crnn.tasks import _text_doubts
 from crnn.tasks._arrays import arrays, first_lengths, log_mean_exp
 from crnn.tasks._common import Common, write_rows
-from crnn.tasks._joined import joined
-from crnn.tasks._line_html import NOTE, line_html
-from crnn.tasks._reading import BEST_PATH, Reader, Reading
-from crnn.tasks._rover import rover
-from crnn.tasks._sureness import FIGURES, PLAIN, Sureness, charts, sureness_figures
+from crnn.tasks._lines.html import NOTE, line_html
+from crnn.tasks._lines.joined import joined
+from crnn.tasks._lines.reading import BEST_PATH, Reader, Reading
+from crnn.tasks._lines.rover import rover
+from crnn.tasks._lines.sureness import FIGURES, PLAIN, Sureness, charts, sureness_figures
+from crnn.tasks._texts import doubts
 from crnn.text import BLANK, Alphabet, Direction, Unicode, display_order, steps_needed
 from crnn.types import Batch, Part, Prediction, Sample, Seq
 
@@ -144,7 +144,7 @@ class Transcribe(Common):
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these texts, and about texts and inputs together, and figures of them."""
-        return _text_doubts.doubts(seen, self.alphabet)
+        return doubts.doubts(seen, self.alphabet)
 
     def encode(self, sample: Sample) -> Sample:
         """``y`` as letter numbers; letters that are not known are left out (a truth with them counts as an error)."""
@@ -155,7 +155,7 @@ class Transcribe(Common):
         return replace(sample, y=self.alphabet.encode(text))
 
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
-        from crnn.tasks._ctc_head import CTCHead
+        from crnn.tasks._lines.head import CTCHead
 
         level = encoder.levels[-1]
         if level.space:
@@ -219,7 +219,7 @@ class Transcribe(Common):
         return joined(id, readings)
 
     def vote(self, answers: Sequence[Prediction]) -> Prediction:
-        """The letters that most readings agree on, see ``_rover``; the score is the mean of the readers'."""
+        """The letters that most readings agree on, see ``_lines.rover``; the score is the mean of the readers'."""
         parts = rover([answer.parts for answer in answers])
         text = "".join(part.value for part in parts)
         if self.alphabet.direction == "rtl":
@@ -270,7 +270,7 @@ class Transcribe(Common):
 
     def diagnose(self, pairs: Sequence[Pair]) -> str | None:
         """Why these readings of the validation part are no good, if the network has plainly learned nothing."""
-        return _text_doubts.diagnosis(_texts(pairs))
+        return doubts.diagnosis(_texts(pairs))
 
     # what a person sees
 

@@ -9,7 +9,7 @@ from typing import Any
 from crnn.deploy.predict import Predictor
 from crnn.errors import CrnnError, DataError
 from crnn.tasks import Task
-from crnn.tasks._stand_in import StandIn
+from crnn.tasks._lines.stand_in import StandIn
 from crnn.types import Batch, Prediction, Sample
 
 WEIGHTS = (0.3, 0.5, 0.7, 0.9, 1.2)

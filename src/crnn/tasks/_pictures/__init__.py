@@ -1,0 +1,1 @@
+"""Pictures as answers: spoilt and clean in pairs, tiles of large ones, associative memories beside a network."""

@@ -1,0 +1,1 @@
+"""What tasks share that answer in words: a vocabulary, and what is odd about texts."""
