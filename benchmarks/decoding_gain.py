@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from crnn.cli.test import result_of
-from crnn.config import DataSettings
 from crnn.deploy.predict import Predictor
 from crnn.metrics.interval import interval
 from crnn.metrics.text import compare
+from crnn.recipe import DataSettings
 from crnn.tasks._lines.reading import BEST_PATH
 from crnn.train.evaluate import Tested, evaluate
 from crnn.train.prepare import held_back

@@ -21,8 +21,7 @@ import soundfile
 from PIL import Image
 
 from crnn import bundle as bundles
-from crnn import config
-from crnn.config import Recipe, fill
+from crnn.config import fill, split_name
 from crnn.data.dataset import Samples
 from crnn.data.formats import Asked, alto, coco, open_data, page, voc
 from crnn.data.inputs import INPUTS
@@ -35,6 +34,7 @@ from crnn.deploy.export import export
 from crnn.deploy.ready import predictor
 from crnn.errors import CrnnError
 from crnn.models import MODELS
+from crnn.recipe import Recipe, read_recipe
 from crnn.registry import pick
 from crnn.train.prepare import begin
 from crnn.types import Box, Boxes, Clip, Part, Sample
@@ -294,14 +294,14 @@ def _calls(read: Callable[[Path], Any]) -> Callable[[Path], list[CrnnError]]:
 
 def _recipe(path: Path) -> None:
     """A recipe read as far as it can be without data."""
-    recipe = config.load(path)
+    recipe = read_recipe(path)
     asked_of(recipe)
     for table in (recipe.input, *recipe.inputs.values()):
         if "name" in table:
-            name, values = config.split_name(table)
+            name, values = split_name(table)
             kind = pick(name, INPUTS, "kind of input")
             kind.restore(fill(kind.Settings, values, "input"), {})
             fill(kind.Augment, recipe.augment if not recipe.inputs else {}, "augment")
     if recipe.encoder:
-        name, values = config.split_name(recipe.encoder)
+        name, values = split_name(recipe.encoder)
         fill(pick(name, MODELS, "model").Settings, values, "encoder")

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from crnn.config import DataSettings
 from crnn.deploy.predict import Predictor
 from crnn.files import write_aside
+from crnn.recipe import DataSettings
 from crnn.train.prepare import held_back
 
 LOOKS, LEAST, NONE = 3, 0.1, -15.0  # frames for the motion; mm/h that count as rain; dB of less

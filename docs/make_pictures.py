@@ -24,11 +24,11 @@ from run_page import run, steps
 
 import crnn
 from crnn import cli
-from crnn.config import DataSettings
 from crnn.data.formats import open_data
 from crnn.data.formats.page import whole
 from crnn.deploy.asked import asked
 from crnn.deploy.explain import explain, shown
+from crnn.recipe import DataSettings
 from crnn.train.evaluate import evaluate
 from crnn.train.pages import page_html
 from crnn.train.prepare import held_back

@@ -6,9 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from crnn.config import DataSettings, TrainSettings, documented
+from crnn.config import documented
 from crnn.data.inputs import INPUTS
 from crnn.models import MODELS
+from crnn.recipe import DataSettings, TrainSettings
 from crnn.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -26,12 +26,13 @@ from PIL import Image, ImageDraw
 
 from crnn.bundle import Bundle, build, combinations
 from crnn.cli import main
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.data import inputs
 from crnn.data.formats import open_data
 from crnn.data.inputs import INPUTS
 from crnn.errors import SettingsError
 from crnn.models import MODELS
+from crnn.recipe import Recipe
 from crnn.tasks import TASKS
 from crnn.train.prepare import asked_of
 from crnn.types import Sample, Seq
@@ -318,7 +319,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 @cache
 def read_made(task: str, kind: str, folder: Path) -> tuple[Sample, ...]:
     """The samples of a made set, as training would read them; read once."""
-    recipe = fill(Recipe, {"task": {"name": task, **ASKED.get(task, {})}, "input": {"name": kind}}, "recipe")
+    recipe = fill(Recipe, {"task": {"name": task, **ASKED.get(task, {})}, "input": {"name": kind}})
     return tuple(open_data(folder, asked=asked_of(recipe)))
 
 

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 
 import crnn
 from crnn.cli import main
-from crnn.config import DataSettings
 from crnn.errors import CrnnError, SettingsError
+from crnn.recipe import DataSettings
 from crnn.train.prepare import held_back
 from crnn.types import Seq
 

@@ -26,7 +26,7 @@ NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 every_file = pytest.mark.parametrize("path", FILES, ids=NAMES)
 
 ROWS = (
-    *("types", "errors", "registry late", "config files findings svg"),
+    *("types", "errors", "registry late", "config files findings svg", "recipe"),
     *("text layers metrics precision", "models data decode"),
     *("tasks", "manifest", "bundle", "layer_kinds", "describe", "drawing", "deploy", "train", "api", "cli", "__main__"),
 )

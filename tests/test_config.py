@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from crnn import config
-from crnn.config import DataSettings, Recipe, TrainSettings, as_dict, assign, documented, fill, split_name
+from crnn.config import as_dict, assign, documented, fill, split_name
 from crnn.errors import SettingsError
+from crnn.recipe import DataSettings, TrainSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,21 +131,6 @@ class More(Inner):
 def test_what_settings_share_is_documented_once() -> None:
     assert list(documented(More)) == list(More.__dataclass_fields__)
     assert documented(More) == documented(Inner) | {"width": "Another number."}
-
-
-def test_a_recipe_from_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "recipe.toml"
-    path.write_text(
-        '[task]\nname = "transcribe"\n[train]\nlearning_rate = 1\n[augment]\nslant = 0.1\n', encoding="utf-8"
-    )
-    recipe = config.load(path)
-    assert recipe == Recipe(task={"name": "transcribe"}, train=TrainSettings(learning_rate=1.0), augment={"slant": 0.1})
-    assert fill(Recipe, as_dict(recipe), "recipe") == recipe
-
-
-def test_an_empty_recipe_is_all_defaults(tmp_path: Path) -> None:
-    (tmp_path / "r.toml").write_text("")
-    assert config.load(str(tmp_path / "r.toml")) == Recipe()
 
 
 def test_name_and_the_rest() -> None:

@@ -28,12 +28,12 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from crnn import bundle as bundles
-from crnn import config
 from crnn.cli import main
 from crnn.cli.export import export
 from crnn.cli.lm import tune
 from crnn.cli.predict import predict
 from crnn.cli.test import test as try_out
+from crnn.config import fill
 from crnn.data.dataset import Samples
 from crnn.data.formats import Asked, open_data
 from crnn.data.formats._files import walk
@@ -46,6 +46,7 @@ from crnn.deploy.asked import asked_of
 from crnn.deploy.onnx import read as read_onnx
 from crnn.deploy.predict import Predictor
 from crnn.errors import BundleError, CrnnError, DataError, SettingsError
+from crnn.recipe import Recipe, TrainSettings, read_recipe
 from crnn.tasks import TASKS
 from crnn.tasks._events.runs import activity
 from crnn.types import Part, Sample
@@ -190,7 +191,7 @@ def read(path):
     elif ending == "safetensors":
         bundle.load(path)
     elif ending == "toml":
-        config.load(path)
+        read_recipe(path)
     elif ending == "gz":
         read_arpa(path)
     else:
@@ -500,7 +501,7 @@ def test_the_commands_are_told_that_names_may_lead_elsewhere(
         main([*given, "--outside"])
     assert not end.value.code and (tmp_path / "out" / "all-000000.tar").exists()
     (tmp_path / "a.toml").write_text("[data]\noutside = true\n")
-    assert asked_of(config.load(tmp_path / "a.toml")).outside and not asked_of(config.Recipe()).outside
+    assert asked_of(read_recipe(tmp_path / "a.toml")).outside and not asked_of(Recipe()).outside
     for verb in (predict, try_out, tune, export):
         assert "outside" in inspect.signature(verb).parameters
 
@@ -608,16 +609,16 @@ def test_what_a_sample_lacks_is_said_with_its_name(tmp_path: Path) -> None:
 
 def test_numbers_that_are_no_float_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"train.learning_rate is 1000"):
-        config.fill(config.TrainSettings, {"learning_rate": 10**400}, "train")
+        fill(TrainSettings, {"learning_rate": 10**400}, "train")
     with pytest.raises(SettingsError, match=r"train.epochs is 1000"):
-        config.fill(config.TrainSettings, {"epochs": 10**400}, "train")
+        fill(TrainSettings, {"epochs": 10**400}, "train")
 
 
 def test_sounds_that_no_machine_records_are_refused() -> None:
     sound = INPUTS["sound"]
     for values in ({"rate": 10**9}, {"mels": 10**9}, {"window": 1e9}):
         with pytest.raises(SettingsError, match="are asked for"):
-            sound.restore(config.fill(sound.Settings, values, "input"), {})
+            sound.restore(fill(sound.Settings, values, "input"), {})
 
 
 def test_words_that_are_none_are_refused() -> None:
@@ -638,4 +639,4 @@ def test_sizes_that_no_picture_has(width: float, height: int, tmp_path: Path) ->
 def test_recipes_that_nest_without_end_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("a = " + "[" * 100_000)
     with pytest.raises(SettingsError, match=r"a.toml: is not TOML"):
-        config.load(tmp_path / "a.toml")
+        read_recipe(tmp_path / "a.toml")

@@ -21,13 +21,13 @@ from safetensors.torch import save_file as save_tensors
 
 import crnn
 from crnn import bundle as bundles
-from crnn import config
 from crnn.bundle import Bundle
 from crnn.cli import main
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.data.formats import open_data
 from crnn.deploy.predict import Predictor
 from crnn.errors import BundleError, CrnnError, DataError, SettingsError, TrainingError
+from crnn.recipe import Recipe, read_recipe
 from crnn.train.fit import fit
 from crnn.types import Sample
 
@@ -347,7 +347,7 @@ def test_settings_that_make_no_sense(recipe: dict[str, Any], words: Any, do: str
     values = {name: dict(table) for name, table in recipe.items()}
     values.setdefault("data", {})["train"] = str(made("transcribe"))
     with pytest.raises(SettingsError) as caught:
-        fit(fill(Recipe, values, "recipe"), tmp_path / "run", console=Console(quiet=True))
+        fit(fill(Recipe, values), tmp_path / "run", console=Console(quiet=True))
     said(caught, *words, do=do)
 
 
@@ -379,7 +379,7 @@ def test_numbers_out_of_range(table: str, key: str, value: Any, made: Made, tmp_
     }
     values[table] = {**values.get(table, {}), key: value}
     with pytest.raises(SettingsError) as caught:
-        fit(fill(Recipe, values, "recipe"), tmp_path / "run", console=Console(quiet=True))
+        fit(fill(Recipe, values), tmp_path / "run", console=Console(quiet=True))
     said(caught, f"{key} is {value}", "expected", do="")
 
 
@@ -391,7 +391,7 @@ def test_a_loss_that_is_not_finite_names_the_files(made: Made, tmp_path: Path) -
         "train": {"epochs": 9, "workers": 0, "threads": 1, "precision": "float32", "learning_rate": 1e30, "warmup": 1},
     }
     with pytest.raises(TrainingError) as caught:
-        fit(fill(Recipe, values, "recipe"), tmp_path / "run", console=Console(quiet=True))
+        fit(fill(Recipe, values), tmp_path / "run", console=Console(quiet=True))
     said(caught, "the loss is", "epoch", ".png", "expected a finite number", do="halve train.learning_rate")
 
 
@@ -435,7 +435,7 @@ def test_classes_that_cannot_be_learned(
     values["task"] = {"name": "classify"} | values.get("task", {})
     values["data"] = values.get("data", {}) | {"train": str(of_classes(tmp_path / "data", **classes))}
     with pytest.raises(CrnnError) as caught:
-        fit(fill(Recipe, values, "recipe"), tmp_path / "run", console=Console(quiet=True))
+        fit(fill(Recipe, values), tmp_path / "run", console=Console(quiet=True))
     said(caught, *words, do=do)
 
 
@@ -455,9 +455,9 @@ def test_recipes_that_are_broken(tmp_path: Path) -> None:
     for content, words, do in (
         ("[task\n", ("is not TOML", "line 1", "expected a recipe"), "mend that line"),
         (b"\xff\xfe[", ("is not TOML", "expected a recipe"), "mend"),
-        ("[train]\nepochs = 'x'\n", ("recipe.toml.train.epochs is 'x'", "expected a whole number"), "change it"),
-        ("tasks = 3\n", ("[recipe.toml] has the key 'tasks'",), "mean 'task'?"),
-        ("task = 3\n", ("recipe.toml.task is 3", "expected"), "change it"),
+        ("[train]\nepochs = 'x'\n", ("recipe.toml: train.epochs is 'x'", "expected a whole number"), "change it"),
+        ("tasks = 3\n", ("recipe.toml: the recipe has the key 'tasks'",), "mean 'task'?"),
+        ("task = 3\n", ("recipe.toml: task is 3", "expected"), "change it"),
     ):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         with pytest.raises(SettingsError) as caught:
@@ -465,7 +465,7 @@ def test_recipes_that_are_broken(tmp_path: Path) -> None:
         said(caught, "recipe.toml", do=do)
         said(caught, *words, do=do)
     with pytest.raises(SettingsError) as caught:
-        config.load(tmp_path / "gone.toml")
+        read_recipe(tmp_path / "gone.toml")
     said(caught, "cannot be read", "expected a recipe (TOML)", do="check the path", file=tmp_path / "gone.toml")
 
 

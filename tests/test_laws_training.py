@@ -19,8 +19,9 @@ from safetensors import safe_open
 
 import crnn
 from crnn.bundle import combinations
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.deploy.predict import Predictor
+from crnn.recipe import Recipe
 from crnn.tasks import TASKS
 from crnn.train.callbacks import Progress
 from crnn.train.evaluate import evaluate
@@ -61,7 +62,7 @@ def test_each_task_learns_a_made_set_of_each_kind_to_perfection(
         "data": {"train": data, "valid": data},
         "train": QUICK | {"epochs": 40, "validate_every": 8, "augment": False, "workers": 0},
     }
-    path = fit(fill(Recipe, recipe, "recipe"), tmp_path / "run", console=Console(quiet=True))
+    path = fit(fill(Recipe, recipe), tmp_path / "run", console=Console(quiet=True))
     predictor = Predictor(path, precision="float32")
     report = evaluate(predictor, samples(task, kind)).report
     name, better = predictor.task.best

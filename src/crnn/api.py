@@ -11,9 +11,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from crnn import config
 from crnn.bundle import Net, build, default_model, readable
-from crnn.config import Precision, Recipe, fill
+from crnn.config import Precision, fill
 from crnn.data.formats.npz import samples_of
 from crnn.deploy.answering import Answering
 from crnn.deploy.index import Found
@@ -25,6 +24,7 @@ from crnn.deploy.ready import predictor
 from crnn.deploy.stream import Stream
 from crnn.errors import CrnnError, SettingsError
 from crnn.models import MODELS
+from crnn.recipe import Recipe, read_recipe
 from crnn.registry import pick, suggest
 from crnn.tasks import TASKS, Placing, words_of
 
@@ -215,10 +215,10 @@ def _recipe(recipe: str | Path | Mapping[str, Any] | Recipe, model: str | None) 
     if isinstance(recipe, str) and recipe in TASKS:
         recipe = {"task": {"name": recipe}}
     if isinstance(recipe, Mapping):
-        recipe = fill(Recipe, recipe, "recipe")
+        recipe = fill(Recipe, recipe)
     elif not isinstance(recipe, Recipe):
         path = Path(recipe)
         if not path.suffix and not path.exists():
             raise SettingsError(f"{recipe!r}", expected="a recipe (.toml) or a task", do=suggest(str(recipe), TASKS))
-        recipe = config.load(recipe)
+        recipe = read_recipe(recipe)
     return recipe if model is None else replace(recipe, encoder={**recipe.encoder, "name": model})

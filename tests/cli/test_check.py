@@ -16,7 +16,7 @@ from rich.console import Console
 from crnn.bundle import build
 from crnn.cli import main
 from crnn.cli.check import report
-from crnn.config import DataSettings, Recipe
+from crnn.recipe import DataSettings, Recipe
 from crnn.tasks import TASKS
 from crnn.types import Sample
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 import crnn
 from crnn.cli import main
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.data.formats import open_data
 from crnn.data.inputs import INPUTS, learn
 from crnn.data.label_maps import Legend, Painted, Polygons, read_map, size_of_map
@@ -25,6 +25,7 @@ from crnn.data.packed import Packed
 from crnn.data.shard_index import expand
 from crnn.data.shards import write_shards
 from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.recipe import Recipe
 from crnn.train.prepare import asked_of
 from crnn.types import Clip, Sample
 
@@ -37,7 +38,7 @@ PACKED = [
 
 
 def asked(task: str, kind: str, what: Mapping[str, Any]) -> Any:
-    return asked_of(fill(Recipe, {"task": {"name": task, **what}, "input": {"name": kind}}, "recipe"))
+    return asked_of(fill(Recipe, {"task": {"name": task, **what}, "input": {"name": kind}}))
 
 
 def pack(samples: list[Sample], out: Path, answer: str, megabytes: float = 0.02) -> dict[str, dict[str, int]]:

@@ -14,12 +14,13 @@ import torch
 import crnn
 from crnn.bundle import build
 from crnn.cli import main
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.data.collate import collate
 from crnn.data.dataset import Samples
 from crnn.data.inputs import restore
 from crnn.deploy.predict import Predictor
 from crnn.errors import DataError, SettingsError
+from crnn.recipe import Recipe
 from crnn.tasks._caption.head import IGNORED, told_of
 from crnn.tasks.caption import Caption
 from crnn.train.check import check
@@ -248,7 +249,7 @@ def test_what_check_finds(tmp_path: Path) -> None:
         rows.append({"image": f"{i}.png", "captions": texts if i else [], "split": "test" if i > 17 else "train"})
     (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     values = {"task": {"name": "caption", "least": 2, "longest": 5}, "data": {"train": str(tmp_path)}}
-    recipe = fill(Recipe, values, "recipe")
+    recipe = fill(Recipe, values)
     found = check(recipe)
     kinds = {f.kind for f in found.findings}
     assert {"one sentence for most", "long sentence", "words that are not learned", "left out while reading"} <= kinds

@@ -15,13 +15,14 @@ import torch
 import crnn
 from crnn.bundle import build
 from crnn.cli import main
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.data import inputs
 from crnn.data.collate import collate
 from crnn.data.dataset import Samples
 from crnn.data.formats import open_data
 from crnn.deploy.predict import Predictor
 from crnn.errors import SettingsError
+from crnn.recipe import Recipe
 from crnn.tasks._forecast.naive import Ridge, last_season, last_value, shared_map
 from crnn.tasks._forecast.steps import Steps
 from crnn.tasks._forecast.values import Course, Future, dates
@@ -49,7 +50,7 @@ def tides(tmp_path: Path) -> Path:
 def made(path: Path, encoder: dict[str, Any] = CASCADE, **settings: Any) -> tuple[Any, list[Sample]]:
     """A bundle with fresh weights for the table, and its samples."""
     values = {"name": "forecast", "window": 24, "horizon": 6, **settings}
-    recipe = fill(Recipe, {"task": values}, "recipe")
+    recipe = fill(Recipe, {"task": values})
     samples = open_data(path, asked=asked_of(recipe))
     train = [s for s in samples if s.split == "train"]
     task = Forecast.learn(fill(Forecast.Settings, {k: v for k, v in values.items() if k != "name"}, "task"), train)

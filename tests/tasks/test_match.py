@@ -13,7 +13,7 @@ import torch
 
 import crnn
 from crnn.bundle import build
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.data.collate import collate
 from crnn.data.dataset import Samples
 from crnn.data.described import Described, box_of
@@ -21,6 +21,7 @@ from crnn.data.inputs import restore
 from crnn.deploy.predict import Predictor
 from crnn.errors import DataError, SettingsError
 from crnn.layers.alignment import fit_of
+from crnn.recipe import Recipe
 from crnn.tasks._match.answers import Matched, Said, fits_of, hits
 from crnn.tasks._match.head import shares, spans_of
 from crnn.tasks._match.rows import alike, told_of
@@ -301,7 +302,7 @@ def test_what_check_finds(tmp_path: Path) -> None:
         rows.append({"image": f"{i}.png", "captions": texts if i else [], "boxes": [[0, 0, 8, 8]]})
     (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     values = {"task": {"name": "match", "least": 2, "longest": 5}, "data": {"train": str(tmp_path)}}
-    kinds = {f.kind for f in check(fill(Recipe, values, "recipe")).findings}
+    kinds = {f.kind for f in check(fill(Recipe, values)).findings}
     assert {"one sentence for most", "long sentence", "left out while reading"} <= kinds
 
 

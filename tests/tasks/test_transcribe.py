@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 import crnn
 from crnn.bundle import Bundle
-from crnn.config import DataSettings, Recipe, TrainSettings
 from crnn.data.collate import pad
 from crnn.errors import DataError, SettingsError
 from crnn.models import MODELS
+from crnn.recipe import DataSettings, Recipe, TrainSettings
 from crnn.tasks._lines.head import CTCHead
 from crnn.tasks.transcribe import Transcribe
 from crnn.text import Alphabet

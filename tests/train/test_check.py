@@ -14,10 +14,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from crnn.bundle import build
-from crnn.config import DataSettings, Recipe
 from crnn.data.inputs.line import Line
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Finding
+from crnn.recipe import DataSettings, Recipe
 from crnn.tasks import TASKS
 from crnn.tasks._texts.doubts import ALIKE
 from crnn.text import Alphabet

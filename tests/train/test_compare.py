@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from crnn.cli import main
-from crnn.config import Recipe, TrainSettings, fill
+from crnn.config import fill
 from crnn.data.formats import Asked, open_data
 from crnn.errors import CrnnError, SettingsError
+from crnn.recipe import Recipe, TrainSettings
 from crnn.train import compare as module
 from crnn.train.compare import compare
 from crnn.train.plots import HEIGHT, TOP, plot_svg

@@ -14,9 +14,10 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.data.dataset import Samples
 from crnn.errors import DataError, TrainingError
+from crnn.recipe import Recipe
 from crnn.train import fit as fitting
 from crnn.train.fit import fit
 from crnn.train.state import KeepState, reached
@@ -34,7 +35,7 @@ def data(made: Callable[..., Path], tmp_path: Path) -> Path:
 def recipe_of(data: Path) -> Recipe:
     train = {"epochs": 3, "batch_size": 4, "threads": 1, "workers": 0, "precision": "float32", "device": "cpu"}
     values = {"task": {"name": "classify"}, "encoder": SMALL, "data": {"train": str(data)}, "train": train}
-    return fill(Recipe, values, "test")
+    return fill(Recipe, values)
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from crnn.bundle import load
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.data.split import hold_out
 from crnn.errors import DataError
+from crnn.recipe import Recipe
 from crnn.train.fit import EPOCHS, fit
 from crnn.types import Sample
 
@@ -28,7 +29,7 @@ def recipe(tmp_path: Path) -> Recipe:
         "data": {"train": str(tmp_path / "x.npz"), "valid_share": 0.0},
         "train": {"epochs": 3, "workers": 0, "threads": 1},
     }
-    return fill(Recipe, tables, "test")
+    return fill(Recipe, tables)
 
 
 def test_the_last_epoch_is_kept(recipe: Recipe, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.errors import CrnnError
+from crnn.recipe import Recipe
 from crnn.train.prepare import read_parts
 
 
@@ -31,7 +32,7 @@ def test_extra_samples_are_only_learned_from(tmp_path: Path, fold: int) -> None:
     }
     values["data"] |= {"fold": fold, "valid_share": 0.5}
     left_out: list[CrnnError] = []
-    parts = read_parts(fill(Recipe, values, "recipe"), left_out)
+    parts = read_parts(fill(Recipe, values), left_out)
     groups = {name: {s.id.split("_")[1] for s in part} for name, part in parts.items()}
     assert not left_out
     assert groups["test"] == {"abc"[fold - 1]} and len(groups["valid"]) == 1

@@ -16,11 +16,12 @@ import crnn
 from crnn import bundle as bundles
 from crnn.bundle import readable
 from crnn.cli import main
-from crnn.config import Recipe, fill
+from crnn.config import fill
 from crnn.describe import describe
 from crnn.errors import DataError, SettingsError
 from crnn.layers import Recurrent
 from crnn.models import MODELS
+from crnn.recipe import Recipe
 from crnn.tasks import TASKS
 from crnn.train.check import check
 from crnn.types import Features, Level, Seq
@@ -102,7 +103,7 @@ def test_from_a_recipe_to_answers(recipe: dict[str, Any], data: Path, tmp_path: 
     assert "blue down" in (tmp_path / "r.html").read_text() and "data:image/png" in (tmp_path / "r.html").read_text()
     description = describe(loaded.bundle, loaded.kind.spec, 8)
     assert description.totals.parameters == sum(p.numel() for p in loaded.net.parameters())
-    assert not check(fill(Recipe, recipe, "recipe")).fails
+    assert not check(fill(Recipe, recipe)).fails
 
 
 def test_padding_of_each_input_changes_nothing(recipe: dict[str, Any], tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from crnn.cli.options import Data, DataOptions, Horizon, Model, RecipeName, Settings, recipe_of, settings_with
-from crnn.config import Recipe
 from crnn.files import write_aside
+from crnn.recipe import Recipe
 
 if TYPE_CHECKING:
     from crnn.bundle import Bundle

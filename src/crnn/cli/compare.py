@@ -16,7 +16,7 @@ from crnn.cli.test import read_answers, result_of
 from crnn.errors import SettingsError
 
 if TYPE_CHECKING:
-    from crnn.config import Recipe
+    from crnn.recipe import Recipe
     from crnn.train.compare import Compared, Comparison
 
 

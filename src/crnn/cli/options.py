@@ -11,20 +11,9 @@ from cyclopts import Group as Heading
 from cyclopts import Parameter
 from rich.console import Console
 
-from crnn import config
-from crnn.config import (
-    BEAM,
-    DataSettings,
-    Precision,
-    ReadSettings,
-    Recipe,
-    TrainSettings,
-    as_dict,
-    assign,
-    documented,
-    fill,
-)
+from crnn.config import Precision, as_dict, assign, documented, fill
 from crnn.errors import CrnnError, SettingsError
+from crnn.recipe import BEAM, DataSettings, ReadSettings, Recipe, TrainSettings, read_recipe
 from crnn.registry import suggest
 
 
@@ -88,7 +77,7 @@ def recipe_of(
     if name is None or name in TASKS:
         values: dict[str, Any] = {"task": {"name": name or "transcribe"}}
     elif name.endswith(".toml"):
-        values = as_dict(config.load(name))
+        values = as_dict(read_recipe(name))
     else:
         raise SettingsError(f"{name!r}", expected="a recipe (.toml) or a task", do=suggest(name, TASKS))
     values.setdefault("data", {})
@@ -99,7 +88,7 @@ def recipe_of(
         values["data"]["train"] = data
     if model is not None:
         values["encoder"] = {"name": model}
-    return fill(Recipe, assign(values, settings or []), name or "command")
+    return fill(Recipe, assign(values, settings or []))
 
 
 def settings_with(settings: list[str] | None, horizon: int | None) -> list[str]:

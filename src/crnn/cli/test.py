@@ -30,8 +30,8 @@ from crnn.cli.options import (
 )
 from crnn.cli.options import threads as use_threads
 from crnn.cli.pages import page_reader, reads_pages, test_pages
-from crnn.config import DataSettings
 from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.recipe import DataSettings
 
 if TYPE_CHECKING:
     from crnn.types import Sample

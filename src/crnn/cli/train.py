@@ -44,7 +44,7 @@ def train(
     crnn train forecast prices.csv --horizon 24
     crnn train --resume runs/mine
     """
-    from crnn.config import Recipe
+    from crnn.recipe import Recipe
     from crnn.train.fit import fit
     from crnn.train.ranks import first
 

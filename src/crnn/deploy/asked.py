@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from crnn.config import DataSettings, Recipe, as_dict, fill, split_name
+from crnn.config import as_dict, fill, split_name
 from crnn.data.formats import Asked
 from crnn.data.inputs import INPUTS, suffixes_of
 from crnn.deploy.answering import Answering
 from crnn.manifest import tables_of
+from crnn.recipe import DataSettings, Recipe
 from crnn.registry import pick
 from crnn.tasks import TASKS
 

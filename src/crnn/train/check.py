@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from crnn.bundle import Bundle
-from crnn.config import Recipe
 from crnn.errors import CrnnError, DataError
 from crnn.findings import Finding, Look, Seen
+from crnn.recipe import Recipe
 from crnn.train.prepare import adapt, begin, read_parts
 from crnn.types import Region, Sample
 

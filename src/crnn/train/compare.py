@@ -15,10 +15,11 @@ import torch
 from rich.console import Console
 
 from crnn.bundle import NAME
-from crnn.config import Recipe, as_dict
+from crnn.config import as_dict
 from crnn.deploy.predict import Predictor
 from crnn.errors import CrnnError, DataError, SettingsError, TrainingError
 from crnn.files import write_aside
+from crnn.recipe import Recipe
 from crnn.train.evaluate import Tested, evaluate, figures_of_others, report_of
 from crnn.train.fit import EPOCHS, RECIPE, STATE, fit
 from crnn.train.prepare import prepare, read_parts

@@ -19,7 +19,7 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from crnn.bundle import NAME, load
-from crnn.config import Recipe, as_dict, fill
+from crnn.config import as_dict, fill
 from crnn.data.collate import collate
 from crnn.data.dataset import Samples
 from crnn.data.inputs import Several
@@ -27,6 +27,7 @@ from crnn.data.sampler import Buckets
 from crnn.errors import CrnnError, SettingsError, TrainingError
 from crnn.files import FULL, tidy, write_aside
 from crnn.precision import resolve
+from crnn.recipe import Recipe
 from crnn.registry import suggest
 from crnn.train.averaging import Averaging
 from crnn.train.callbacks import KeepBest, Progress, Watchdog
@@ -257,7 +258,7 @@ def _remembered(run: Path) -> tuple[Recipe, str | None]:
         raise SettingsError("cannot be resumed: no epoch was finished", expected=expected, do=do, file=run)
     try:
         values = json.loads((run / RECIPE).read_text(encoding="utf-8"))
-        return fill(Recipe, values["recipe"], RECIPE), values["start"]
+        return fill(Recipe, values["recipe"]), values["start"]
     except (OSError, ValueError, KeyError) as error:
         raise SettingsError(
             f"cannot be resumed ({error})",

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from crnn.bundle import Bundle, build, default_model, readable, refusal, tables_of
-from crnn.config import DataSettings, Recipe, as_dict, fill, split_name
+from crnn.config import as_dict, fill, split_name
 from crnn.data.formats import open_data
 from crnn.data.inputs import INPUTS, Kind, choose, learn_several, restore, restore_several
 from crnn.data.inputs import learn as learn_kind
@@ -21,6 +21,7 @@ from crnn.deploy.answering import Answering
 from crnn.deploy.asked import asked, asked_of, task_of
 from crnn.errors import CrnnError, DataError, SettingsError, Unreachable
 from crnn.models import MODELS
+from crnn.recipe import DataSettings, Recipe
 from crnn.registry import pick
 from crnn.types import Sample
 

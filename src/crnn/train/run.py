@@ -10,9 +10,9 @@ import lightning.pytorch as lightning
 import torch
 
 from crnn.bundle import Bundle
-from crnn.config import TrainSettings
 from crnn.data.collate import Loaded
 from crnn.errors import TrainingError, Unreachable
+from crnn.recipe import TrainSettings
 from crnn.train.ranks import Ranks
 from crnn.types import Batch, Prediction, in_source
 

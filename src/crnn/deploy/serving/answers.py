@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from crnn.config import BEAM
 from crnn.data.formats.timeline import SUFFIXES as TIMELINES
 from crnn.deploy.answering import Answering, plain
 from crnn.deploy.page import PageReader
@@ -23,6 +22,7 @@ from crnn.deploy.serving.jobs import Given, Job, Options, Upload
 from crnn.deploy.serving.limits import Limits, Refused, too_large
 from crnn.deploy.serving.page_html import page_html
 from crnn.errors import BundleError, CrnnError, SettingsError
+from crnn.recipe import BEAM
 from crnn.types import Sample
 
 Answered = dict[str, Any] | CrnnError | Exception

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from crnn.config import BEAM
 from crnn.decode.align import align
 from crnn.decode.ctc_beam import BeamSearch
 from crnn.decode.ctc_greedy import Decoded, along, greedy
@@ -18,6 +17,7 @@ from crnn.decode.fusion import LetterModel, Scorer
 from crnn.decode.lexicon import HotWords, Lexicon
 from crnn.decode.ngram import NGram
 from crnn.decode.words import UNKNOWN_LETTER, WordCount, WordModel
+from crnn.recipe import BEAM
 
 
 @dataclass(frozen=True, slots=True)
