@@ -18,9 +18,11 @@ from crnn.decode.align import likelihood
 from crnn.decode.ctc_greedy import greedy
 from crnn.deploy.predict import Predictor
 from crnn.errors import DataError, SettingsError
+from crnn.recipe import Recipe
 from crnn.tasks import Reading
 from crnn.tasks.transcribe import Transcribe
 from crnn.text import Alphabet
+from crnn.train.prepare import adapt
 from crnn.train.tune import tune
 from crnn.types import Sample
 
@@ -113,6 +115,15 @@ def lines(tiny: Callable[..., Any], made: Callable[..., Path], tmp_path: Path) -
     model = ngram.train(["".join(bundle.task.alphabet.letters)] * 2, 2)
     arpa.write_arpa(model, tmp_path / "lm.arpa")
     return tmp_path / "plain.safetensors", folder, tmp_path / "lm.arpa"
+
+
+def test_fine_tuning_keeps_a_model_that_knows_the_letters(lines: tuple[Path, Path, Path]) -> None:
+    start = load(lines[0])
+    reading = Reading(beam=7, weight=0.5, bonus=0.25, model=arpa.read_arpa(lines[2]))
+    start = replace(start, task=start.task.with_reading(reading))
+    known = "".join(start.task.alphabet.letters)
+    assert adapt(start, [Sample("x", None, known)], Recipe()).task.facts() == start.task.facts()
+    assert adapt(start, [Sample("x", None, known + "ŵ")], Recipe()).task.facts()["decoding"] == "best path"
 
 
 def test_the_model_lies_in_the_bundle(lines: tuple[Path, Path, Path], tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def recipe_of(
     from crnn.tasks import TASKS
 
     if name is None or name in TASKS:
-        values: dict[str, Any] = {"task": {"name": name or "transcribe"}}
+        values: dict[str, Any] = {} if name is None else {"task": {"name": name}}
     elif name.endswith(".toml"):
         values = as_dict(read_recipe(name))
     else:

@@ -30,7 +30,10 @@ def train(
     model: Model = None,
     horizon: Horizon = None,
     out: Annotated[Path | None, Parameter(help="Folder of the run. [default: runs/ and the recipe's name]")] = None,
-    start: Annotated[str | None, Parameter(help="Bundle to fine-tune: a run, a file or zoo:NAME.")] = None,
+    start: Annotated[
+        str | None,
+        Parameter(help="Bundle to begin with: a run, a file or zoo:NAME; of another task, its encoder alone."),
+    ] = None,
     resume: Annotated[Path | None, Parameter(help="Folder of a stopped run to go on with; give nothing else.")] = None,
     settings: Settings = None,
     others: DataOptions = None,  # type: ignore[valid-type]
@@ -56,7 +59,7 @@ def train(
     else:
         values = settings_with(settings, horizon)
         made = recipe_of(recipe, data=data, model=model, settings=values, train=training, others=others)
-        out = out or _free(Path("runs") / Path(recipe or "transcribe").stem)
+        out = out or _free(Path("runs") / Path(recipe or ("tuned" if start else "transcribe")).stem)
         path = fit(made, out, start=start, console=console)
     if first():
         console.print(f"best bundle: {path}", highlight=False)

@@ -176,8 +176,10 @@ class Forecast(Banded, Reported):
         return {"columns": ", ".join(self.names), "sees": f"{s.window} steps", "foretells": ahead}
 
     def extend(self, samples: Sequence[Sample]) -> Forecast:
-        """The same task, for fine-tuning: what its outputs mean must not change."""
-        return self
+        """The same task, for fine-tuning: what its outputs mean must not change. Its bands are set anew."""
+        task = copy.copy(self)
+        task.correction = None
+        return task
 
     def with_input(self, kind: Any) -> Forecast:
         """The task in the scale of ``kind``, which has learned mean and deviation of each channel. Raises

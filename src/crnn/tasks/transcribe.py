@@ -115,8 +115,10 @@ class Transcribe(Common):
         return {"alphabet": f"{len(a):,} letters, {a.unicode}, {a.direction}", "decoding": str(self.reading)}
 
     def extend(self, samples: Sequence[Sample]) -> Transcribe:
-        """This task with the new letters of ``samples``, for fine-tuning."""
-        return Transcribe(self.settings, self.alphabet.learn([s.y for s in samples if s.y]))
+        """This task with the new letters of ``samples``, for fine-tuning; its language model stays if it knows them."""
+        letters = self.alphabet.learn([s.y for s in samples if s.y])
+        unheard = self.reading.unheard(letters.letters[len(self.alphabet) :])
+        return Transcribe(self.settings, letters, BEST_PATH if unheard else self.reading)
 
     # encode, head, loss, predict
 

@@ -21,7 +21,7 @@ from crnn.bundle import Bundle
 from crnn.errors import CrnnError, DataError
 from crnn.findings import Finding, Look, Seen
 from crnn.recipe import Recipe
-from crnn.train.prepare import adapt, begin, read_parts
+from crnn.train.prepare import adapt, begin, continued, read_parts
 from crnn.types import Region, Sample
 
 MOST_THREADS = 4  # each may hold a large picture
@@ -56,6 +56,8 @@ def check(
     ``bundle`` is the one to fine-tune, if any. ``progress`` is called with the samples done and their number. Raises
     ``SettingsError`` for a recipe that makes no sense; whatever is wrong with the data is a finding.
     """
+    if bundle is not None:
+        recipe = continued(recipe, bundle)
     left_out: list[CrnnError] = []
     try:
         parts = _read(recipe, left_out)

@@ -33,6 +33,7 @@ __all__ = [
     "asked",
     "asked_of",
     "begin",
+    "continued",
     "held_back",
     "learnable",
     "measured",
@@ -71,6 +72,8 @@ def prepare(recipe: Recipe, *, start: Bundle | None = None, samples: Sequence[Sa
     out, each with its reason. Raises ``DataError`` if none remains.
     """
     left_out: list[CrnnError] = []
+    if start is not None:
+        recipe = continued(recipe, start)
     splits = read_parts(recipe, left_out, samples=samples)
     bundle = begin(recipe, splits["train"]) if start is None else adapt(start, splits["train"], recipe)
     parts = learnable(bundle, splits["train"], left_out), answerable(bundle, splits["valid"], left_out)
@@ -227,18 +230,36 @@ def answerable(bundle: Bundle, samples: Sequence[Sample], left_out: list[CrnnErr
     return measured(bundle, asked, left_out)
 
 
-def adapt(start: Bundle, samples: Sequence[Sample], recipe: Recipe) -> Bundle:
-    """``start`` for new data: its alphabet with the new letters behind the known ones, its weights for all it knew.
+def continued(recipe: Recipe, start: Bundle) -> Recipe:
+    """``recipe`` with what ``start`` says wherever it says nothing of input, encoder or, if it names no other, task."""
+    tables, own = tables_of(start.kind), {"name": start.task.name, **as_dict(start.task.settings)}
+    named = tables.get("inputs", {})
+    return replace(
+        recipe,
+        task=dict(recipe.task) if recipe.task.get("name", own["name"]) != own["name"] else {**own, **recipe.task},
+        input={**tables.get("input", {}), **recipe.input},
+        inputs={name: {**table, **recipe.inputs.get(name, {})} for name, table in named.items()},
+        encoder={**start.encoder, **recipe.encoder},
+    )
 
-    What the recipe says of task, input and encoder is added to what ``start`` says. Raises ``SettingsError`` where the
-    weights do not fit that, so that no setting is lost in silence.
+
+def adapt(start: Bundle, samples: Sequence[Sample], recipe: Recipe) -> Bundle:
+    """``start`` for new data, as the recipe, ``continued``, says: its alphabet with the new letters behind the known
+    ones, its weights for all it knew. For another task than its own the encoder is kept, and the head is fresh.
+
+    Raises ``SettingsError`` where the weights do not fit the recipe, so that no setting is lost in silence.
     """
-    settings = {**as_dict(start.task.settings), **recipe.task}
-    settings.pop("name", None)
-    task_class = type(start.task)
-    task = task_class.restore(fill(task_class.Settings, settings, "task"), start.task.learned()).extend(samples)
+    recipe = continued(recipe, start)
+    task_class, values = task_of(recipe)
+    settings = fill(task_class.Settings, values, "task")
+    same = task_class is type(start.task)
+    if same:
+        task = task_class.restore(settings, {**start.task.learned(), **start.task.arrays()}).extend(samples)
+    else:
+        task = task_class.learn(settings, samples)
+    kind = (restore_several if recipe.inputs else restore)(recipe.inputs or recipe.input, start.kind.learned())
     torch.manual_seed(recipe.train.seed)
-    bundle = build(task, _kind_again(start.kind, recipe), {**start.encoder, **recipe.encoder})
+    bundle = build(task, kind, recipe.encoder)
     try:
         bundle.net.encoder.load_state_dict(start.net.encoder.state_dict())
     except RuntimeError as error:
@@ -247,14 +268,6 @@ def adapt(start: Bundle, samples: Sequence[Sample], recipe: Recipe) -> Bundle:
             expected=f"the network of the bundle: {dict(start.encoder)} on {tables_of(start.kind)}",
             do="Leave out what differs, or train anew without --start.",
         ) from error
-    bundle.net.head.load_state_dict(task.grow_head(bundle.net.head, start.task, start.net.head.state_dict()))
+    if same:
+        bundle.net.head.load_state_dict(task.grow_head(bundle.net.head, start.task, start.net.head.state_dict()))
     return bundle
-
-
-def _kind_again(kind: Kind, recipe: Recipe) -> Kind:
-    """``kind`` with what the recipe says of it; what it once learned it keeps."""
-    tables = tables_of(kind)
-    if "inputs" in tables:
-        named = {name: {**table, **recipe.inputs.get(name, {})} for name, table in tables["inputs"].items()}
-        return restore_several(named, kind.learned())
-    return restore({**tables["input"], **recipe.input}, kind.learned())

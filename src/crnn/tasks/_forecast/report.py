@@ -20,7 +20,7 @@ NOTE = (
     "step that was seen."
 )
 """Explains the marks to the readers of a report."""
-SHARED = ("mae", "rmse", "mae_scaled", "mse_scaled", "mase", "rse", "corr")
+SHARED = ("mae", "mse", "rmse", "mae_scaled", "mse_scaled", "mase", "rse", "corr")
 """Figures in which baselines are compared."""
 DRAWN = 4  # columns of a window that are drawn
 
