@@ -35,12 +35,34 @@ def test_splits_lie_above_the_classes(tmp_path: Path) -> None:
     assert found == {("train", "a"), ("train", "b"), ("valid", "a"), ("test", "b")}
 
 
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    touch(tmp_path / "one", "car/1.png", "bus/1.png", "train/1.png")
+    assert {(s.split, s.y) for s in open_data(tmp_path / "one", asked=CLASSES)} == {
+        *((None, "car"), (None, "bus"), (None, "train"))
+    }
+    touch(tmp_path / "two", "train/car/1.png", "train/train/1.png", "test/train/deep/1.png")
+    found = {(s.split, s.y) for s in open_data(tmp_path / "two", asked=CLASSES)}
+    assert found == {("train", "car"), ("train", "train"), ("test", "train")}
+
+
+def test_files_of_a_part_in_no_class_are_named(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1.png", "train/b/1.png", "test/1.png", "test/2.png")
+    left_out: list[CrnnError] = []
+    assert {s.y for s in open_data(tmp_path, "auto", left_out, asked=CLASSES)} == {"a", "b"}
+    (error,) = left_out
+    assert error.file == tmp_path / "test" and "holds 2 files in no folder of a class" in str(error)
+
+
 def test_an_empty_class_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.png", "b/1.png", "c/notes.txt")
     left_out: list[CrnnError] = []
     assert len(open_data(tmp_path, "auto", left_out, asked=CLASSES)) == 2
     (error,) = left_out
     assert "c: holds nothing that can be read; expected files of the class 'c'" in str(error)
+    touch(tmp_path, "parts/train/a/1.png", "parts/train/b/1.png", "parts/test/a/1.png")
+    (tmp_path / "parts/test/cow").mkdir()
+    open_data(tmp_path / "parts", "auto", left_out, asked=CLASSES)
+    assert left_out[-1].file == tmp_path / "parts/test/cow"
 
 
 def test_a_folder_of_files_is_no_folder_of_classes(tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def test_splits_may_lie_above(data: Path, picture: Callable[..., Path]) -> None:
     ]
 
 
+def test_a_class_may_be_called_train(data: Path, picture: Callable[..., Path]) -> None:
+    picture("train/c/1.png")
+    assert ("train/c", "train", None) in [(s.id, s.y, s.split) for s in open_data(data, asked=FILMS)]
+
+
 def test_empty_folders_are_named_and_one_class_is_not_enough_to_recognise_it(data: Path) -> None:
     (data / "fight/empty").mkdir()
     left_out: list[CrnnError] = []

@@ -183,7 +183,7 @@ def _recognise(path: Path, asked: Asked) -> str:
             return plain
     elif "table" in readers and any(file.parent == path and file.suffix.lower() in SUFFIXES for file in found):
         return "table"  # which says what its columns lack
-    elif "folders" in readers and sources and any(names for _, names in folders.classes(path, asked)):
+    elif "folders" in readers and sources and any(names for *_, names in folders.classes(path, asked)):
         return "folders"  # which has one class only, as will be said
     elif sources and plain is not None and not ("pairs" in readers and _texts_astray(found)):
         return plain

@@ -80,6 +80,25 @@ def split_of(root: Path, path: Path) -> Split | None:
     return next((SPLITS[name.lower()] for name in folders if name.lower() in SPLITS), None)
 
 
+def folders_in(path: Path) -> list[Path]:
+    """The folders that lie in ``path``, without hidden ones."""
+    return [folder for folder in sorted(path.iterdir()) if folder.is_dir() and not _hidden(folder.name)]
+
+
+def parted(path: Path, depth: int) -> list[tuple[Path, Split | None]]:
+    """The folders in ``path``, and in place of those named like parts the folders within, with their part. Where none
+    of these holds folders ``depth`` deep, the names are those of classes: a train beside cars, say."""
+    folders = folders_in(path)
+    parts = [folder for folder in folders if folder.name.lower() in SPLITS]
+    if not any(_reaches(part, depth) for part in parts):
+        return [(folder, None) for folder in folders]
+    return [
+        (inner, SPLITS.get(folder.name.lower()))
+        for folder in folders
+        for inner in (folders_in(folder) if folder in parts else [folder])
+    ]
+
+
 @contextmanager
 def leading(outside: bool) -> Iterator[None]:
     """What is read within may name files ``outside`` of its folder, if the user said so (``Asked.outside``)."""
@@ -220,6 +239,11 @@ def _pipe(folder: str, name: str) -> bool:
     except OSError:  # a link to nowhere, of which reading will tell
         return False
     return not stat.S_ISREG(mode)
+
+
+def _reaches(folder: Path, depth: int) -> bool:
+    """Whether folders lie ``depth`` deep in it."""
+    return depth == 0 or any(_reaches(inner, depth - 1) for inner in folders_in(folder))
 
 
 def _hidden(name: str) -> bool:

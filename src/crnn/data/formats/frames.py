@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._files import PICTURES, SPLITS, is_picture, name_in, split_of
+from crnn.data.formats._files import PICTURES, Split, folders_in, is_picture, name_in, parted
 from crnn.errors import CrnnError, DataError
 from crnn.types import Sample
 
@@ -19,7 +19,7 @@ ANSWERS = ("label",)
 
 def recognise(path: Path) -> bool:
     """Whether ``path`` holds such folders, of two classes or more."""
-    return len({folder.parent.name for folder in _films(path)}) > 1
+    return len({place.name for place, _, films in _classes(path) if films}) > 1
 
 
 def recognise_for(path: Path, asked: Asked) -> bool:
@@ -30,28 +30,20 @@ def recognise_for(path: Path, asked: Asked) -> bool:
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
     """A sample for each folder of pictures, its ``y`` the name of the folder above; folders beside them that hold no
     pictures go to ``left_out``."""
-    films = _films(path)
-    for place in sorted({folder.parent for folder in films}):
-        for folder in _folders(place):
+    for place, part, films in _classes(path):
+        for folder in folders_in(place) if films else ():
             if folder not in films:
                 do = "Put its frames there, or delete the folder."
                 left_out.append(DataError("holds no pictures", expected="the frames of a film", do=do, file=folder))
                 continue
-            yield Sample(name_in(path, folder), folder, place.name, split=split_of(path, folder))
+            yield Sample(name_in(path, folder), folder, place.name, split=part)
 
 
-def _films(path: Path) -> set[Path]:
-    """Folders of pictures, two below ``path`` or two below a split in it."""
+def _classes(path: Path) -> list[tuple[Path, Split | None, set[Path]]]:
+    """Folder, part and films of each class: folders of pictures, two below ``path`` or two below a part in it."""
     if not path.is_dir():
-        return set()
-    found: set[Path] = set()
-    for place in _folders(path):
-        if place.name.lower() in SPLITS:
-            found |= _films(place)
-        else:
-            found |= {folder for folder in _folders(place) if any(map(is_picture, folder.iterdir()))}
-    return found
-
-
-def _folders(path: Path) -> list[Path]:
-    return [f for f in sorted(path.iterdir()) if f.is_dir() and not f.name.startswith(".") and f.name != "__MACOSX"]
+        return []
+    return [
+        (place, part, {folder for folder in folders_in(place) if any(map(is_picture, folder.iterdir()))})
+        for place, part in parted(path, 2)
+    ]
