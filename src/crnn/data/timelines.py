@@ -22,6 +22,8 @@ class Timeline:
     """Of the channels."""
     targets: tuple[int, ...]
     """The channels that are to be foretold."""
+    filled: np.ndarray
+    """Where the table holds a point of a line across a gap that nobody measured, bool ``(steps, channels)``."""
     shifted: int = 0
     calendar: int = 0
     """How many of these are made of the dates and are no columns of the file."""
@@ -30,10 +32,15 @@ class Timeline:
     """What was found odd, and done about it."""
     gaps: np.ndarray = field(init=False, repr=False)
     """How many of the steps before each are not whole, ``(steps + 1,)``."""
+    truth: np.ndarray = field(init=False, repr=False)
+    """What was measured of the targets, float32 ``(steps, targets)``, NaN elsewhere."""
 
     def __post_init__(self) -> None:
         gaps = np.concatenate([[0], np.cumsum(~np.isfinite(self.table).all(1))])
         object.__setattr__(self, "gaps", gaps)
+        targets = list(self.targets)
+        truth = np.where(self.filled[:, targets], np.float32(np.nan), self.table[:, targets])
+        object.__setattr__(self, "truth", truth)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -57,8 +64,10 @@ class Span:
 
     @property
     def whole(self) -> bool:
-        """Whether there is no gap in what is seen."""
-        return bool(self.timeline.gaps[self.stop] == self.timeline.gaps[self.start])
+        """Whether there is no gap in what is seen, and its last step was measured, as it is in use: the line across a
+        gap that goes on behind would point at what is to be foretold."""
+        line = self.timeline
+        return bool(line.gaps[self.stop] == line.gaps[self.start] and not line.filled[self.stop - 1].any())
 
 
 def covered(spans: Iterable[Span]) -> list[np.ndarray]:

@@ -1,7 +1,8 @@
 """Numbers in equal steps of time: a CSV file (or several in a folder), a row a step, a date column or none.
 
 Each sample is a window: what was seen, and what came. Rows are sorted by their dates, several of one date become their
-mean, short gaps are filled by straight lines; longer ones no window crosses. Each of these is said (``crnn check``).
+mean, short gaps are filled by straight lines; longer ones no window crosses. Where a line was drawn no window ends, for
+it would point at what comes, and none has its truths. Each of these is said (``crnn check``).
 Columns that are known beforehand, and the calendar, become channels that run ahead: at each step stands what they will
 be at the last step of the forecast that is made there, so that a network needs no second input for them.
 """
@@ -96,8 +97,8 @@ class _Made:
         grid = grid_of(sheet, file, name, clock)
         shift = ahead.lead + ahead.horizon - 1
         self.seen = _last(grid.table[:, columns.own]) + 1  # rows behind tell of known columns alone
-        filled = fill(grid, ahead.fill, name, [*columns.own, *columns.known], self.seen if columns.known else None)
-        own, known = filled.table[:, columns.own], filled.table[:, columns.known]
+        whole = fill(grid, ahead.fill, name, [*columns.own, *columns.known], self.seen if columns.known else None)
+        own, known = whole.table[:, columns.own], whole.table[:, columns.known]
         known = np.concatenate([known, np.full((shift, known.shape[1]), np.nan)])[shift : shift + len(own)]
         channels = [own, known]
         names = [sheet.names[i] for i in (*columns.own, *columns.known)]
@@ -109,10 +110,11 @@ class _Made:
             made = calendar.shape[1]
         shifted = len(columns.known) + made
         table = np.ascontiguousarray(np.concatenate(channels, axis=1)[: self.seen], np.float32)
-        findings = (*grid.findings, *filled.findings, *_of_columns(table, names, sheet, name, shifted))
-        self.truth = np.ascontiguousarray(table[:, [columns.own.index(i) for i in columns.targets]])
+        findings = (*grid.findings, *whole.findings, *_of_columns(table, names, sheet, name, shifted))
+        filled = np.zeros(table.shape, bool)  # what is known beforehand is so in a gap as well
+        filled[:, : len(columns.own)] = (np.isfinite(own) & ~np.isfinite(grid.table[:, columns.own]))[: self.seen]
         targets = tuple(columns.own.index(i) for i in columns.targets)
-        self.timeline = Timeline(name, table, tuple(names), targets, shifted, made, grid.clock, findings)
+        self.timeline = Timeline(name, table, tuple(names), targets, filled, shifted, made, grid.clock, findings)
         self.grid = grid
         if len(table) < ahead.window + (ahead.lead + ahead.horizon - 1):
             given = f"has {len(table)} steps"
@@ -121,16 +123,16 @@ class _Made:
             raise DataError(given, expected=expected, do=do, file=file)
 
     def windows(self, part: Split | None, *, alone: bool) -> Iterator[Sample]:
-        """All windows without a gap; those of a file that is one ``part`` belong to it. Where a training part is
-        ``alone``, its end is the validation part."""
-        a, table = self.ahead, self.timeline.table
+        """All windows without a long gap whose last step and whose truths were measured; those of a file that is one
+        ``part`` belong to it. Where a training part is ``alone``, its end is the validation part."""
+        a, truth = self.ahead, self.timeline.truth
         shares: Sequence[float]
-        steps = len(table)
+        steps = len(truth)
         if part == "train" and alone:
             part, shares = None, (LEARNED, 1 - LEARNED, 0.0)
         else:
             shares = self._shares(steps) if part is None else ()
-        unknown = np.concatenate([[0], np.cumsum(~np.isfinite(self.truth).all(1))])
+        unknown = np.concatenate([[0], np.cumsum(~np.isfinite(truth).all(1))])
         ids = self._words()
         found = False
         for start, split in cut(
@@ -140,13 +142,15 @@ class _Made:
             first = stop + a.lead - 1
             until = first + a.horizon
             span = Span(self.timeline, start, stop, until)
-            if not span.whole or unknown[until] > unknown[stop]:
+            if not span.whole or unknown[until] > unknown[first]:
                 continue
             found = True
-            yield Sample(f"{self.name}:{ids[stop - 1]}", span, self.truth[first:until], split=split)
+            yield Sample(f"{self.name}:{ids[stop - 1]}", span, truth[first:until], split=split)
         if not found:
-            given = f"has no {a.window + a.lead + a.horizon - 1} steps in a row without a gap, within one part"
-            do = "Shorten task.window or task.horizon, raise task.fill, or change task.shares."
+            given = f"has no {a.window + a.lead + a.horizon - 1} steps in a row without a long gap, within one part, "
+            given += "of which the last to be seen and those to be foretold were measured"
+            do = "Shorten task.window or task.horizon, name fewer columns (task.columns, task.targets), "
+            do += "raise task.fill, or change task.shares."
             raise DataError(given, expected="a window at least", do=do, file=self.file)
 
     def last(self) -> Sample:

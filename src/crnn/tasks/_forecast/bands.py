@@ -50,15 +50,15 @@ class Banded(Common):
 
     def earlier(self, sample: Sample) -> list[Sample]:
         """The latest windows whose future was past when ``sample`` ended, with their truths: fewer at the beginning of
-        its timeline, none across a gap, and none of a sample that is no part of one."""
+        its timeline, none at gaps, as in the data, and none of a sample that is no part of one."""
         s, span, found = self.settings, sample.x, []
         if not isinstance(span, Span):
             return []
-        table, targets, ahead = span.timeline.table, list(span.timeline.targets), s.lead - 1 + s.horizon
+        ahead = s.lead - 1 + s.horizon
         for back in range(ahead, min(ahead + s.recent * s.every, span.start + 1), s.every):
             stop = span.stop - back
             own = Span(span.timeline, span.start - back, stop, stop + ahead)
-            y = table[own.until - s.horizon : own.until, targets]
+            y = span.timeline.truth[own.until - s.horizon : own.until]
             if own.whole and np.isfinite(y).all():
                 found.append(Sample(f"{sample.id} -{back}", own, y))
         return found
