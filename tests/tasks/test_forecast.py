@@ -274,9 +274,22 @@ def test_baselines_stand_beside_the_network(tides: Path) -> None:
     report = evaluate(Predictor(bundle, precision="float32"), [s for s in samples if s.split == "test"]).report
     assert set(report.baselines) == {"last value", "last season", "linear map"}
     assert report.baselines["last season"]["mae"] < report.baselines["last value"]["mae"]
-    assert "mae_wind" in report.metrics and report.metrics["mae"] > 0
+    assert "mae[wind]" in report.metrics and report.metrics["mae"] > 0
     (chart,) = report.details["charts"]
     assert "last season" in chart[1] and chart[1].startswith("<svg")
+
+
+def test_columns_named_low_high_and_scaled_leave_the_figures_of_these_names_alone() -> None:
+    names = ("low", "high", "scaled")
+    task = Forecast(Forecast.Settings(horizon=1, window=2, targets=names, quantiles=()), range(3), channels=3)
+    pairs = [
+        (Course(np.zeros((2, 3)), (0, 1, 2), np.full((1, 3), i, np.float32)), Prediction("", np.zeros((1, 3)), 1.0))
+        for i in range(20)
+    ]
+    plain = Forecast(replace(task.settings, targets=("a", "b", "c")), range(3), channels=3).score(pairs)
+    found = task.score(pairs)
+    assert {k: v for k, v in found.items() if k in plain} == {k: v for k, v in plain.items() if k in found}
+    assert found["mae_low"] < found["mae[low]"] and {f"mae[{name}]" for name in names} <= set(found)
 
 
 # what a person sees

@@ -12,6 +12,7 @@ from crnn.tasks._common import Common
 from crnn.tasks._forecast import naive
 from crnn.tasks._forecast.html import course_svg, step_svg
 from crnn.tasks._forecast.values import Course, Future, dates, flat, point_of
+from crnn.tasks._given import numbers_of
 from crnn.types import Prediction, Sample
 
 Pair = tuple[Course, Prediction]
@@ -55,6 +56,9 @@ class Reported(Common):
         """How it went so far, where nobody knows what comes."""
         return self.truth(sample) or Course(sample.x, self.targets, np.zeros((0, len(self.targets))))
 
+    def given(self, id: str, value: Any, truth: Course) -> Prediction:
+        return Prediction(id, numbers_of(id, value, truth.ahead.shape), 1.0)
+
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.forecasts.score``."""
         truths, answers, bands = tables(pairs)
@@ -71,7 +75,7 @@ class Reported(Common):
         )
         if len(self.names) > 1:
             away = abs(answers - truths).mean((0, 1))
-            found |= {f"mae_{name}": float(value) for name, value in zip(self.names, away, strict=True)}
+            found |= {f"mae[{name}]": float(value) for name, value in zip(self.names, away, strict=True)}
         return found
 
     def row(self, truth: Course, prediction: Prediction) -> dict[str, Any]:
@@ -91,7 +95,7 @@ class Reported(Common):
 
     def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         truths, answers, _ = tables(pairs)
-        own = {f"mae_{n}": (f"Mean error of {_column(n)}", "In its own unit.", "") for n in self.names}
+        own = {f"mae[{n}]": (f"Mean error of {_column(n)}", "In its own unit.", "") for n in self.names}
         found: dict[str, Any] = {"figures": metrics.FIGURES | own, "note": NOTE}
         if self.settings.horizon > 1:
             others = self.without_network(np.stack([truth.seen for truth, _ in pairs]))
