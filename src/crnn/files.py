@@ -28,7 +28,8 @@ def write_aside(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with aside.open(mode.replace("w", "x"), encoding=None if "b" in mode else "utf-8") as file:
+            coded = (None, None) if "b" in mode else ("utf-8", "backslashreplace")  # names of files may be no UTF-8
+            with aside.open(mode.replace("w", "x"), encoding=coded[0], errors=coded[1]) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,26 @@ def test_several_processes_answer_what_one_does(sources: list[str], tmp_path: Pa
         main(["bulk", "zoo:typewritten", str(tmp_path / "list.txt"), str(tmp_path / "out"), *arguments])
     assert end.value.code == 1, "some could not be read"
     check(tmp_path / "out", sources)
+
+
+def test_a_pipe_names_files_of_any_name_and_lines_are_those_of_predict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.webp"
+    shutil.copy(next(LINES.glob("*.webp")), name)
+
+    def said(*arguments: object) -> str:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(name + b"\n"), encoding="utf-8"))
+        with pytest.raises(SystemExit) as end:
+            main([*map(str, arguments), "--precision", "float32"])
+        assert not end.value.code
+        return capsys.readouterr().out
+
+    said("bulk", "zoo:typewritten", "-", tmp_path / "out", "--threads", "0")
+    (row,) = rows(tmp_path / "out")
+    assert os.fsencode(row["id"]) == name
+    assert json.loads(said("predict", "zoo:typewritten", "-", "--json")) | {"id": row["id"]} == row
+    assert "\\udcff.webp" in said("predict", "zoo:typewritten", "-", "--csv")
 
 
 @pytest.mark.filterwarnings("ignore")  # what Ray says of itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ app.command(show.show)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 well, 1 when a check fails or an answer is missing, 2 for a mistake, 130 stopped."""
     try:
+        _say_any_name()
         code = app(_input_last(sys.argv[1:] if arguments is None else list(arguments)))
     except CrnnError as error:
         sys.stderr.write(f"crnn: {error}\n")
@@ -63,11 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _input_last(arguments: list[str]) -> list[str]:
-    """``-``, which stands for standard input, behind all options: among them the parser takes it for one.
+    """``-``, which stands for standard input, behind all options: among them the parser takes it for one. Not for
+    ``bulk``, which has something behind it and takes it where it stands.
 
     >>> _input_last(["predict", "runs/mine", "-", "--csv"])
     ['predict', 'runs/mine', '--csv', '--', '-']
     """
-    if arguments.count("-") != 1 or "--" in arguments:
+    if arguments.count("-") != 1 or "--" in arguments or arguments[0] == "bulk":
         return arguments
     return [argument for argument in arguments if argument != "-"] + ["--", "-"]
+
+
+def _say_any_name() -> None:
+    """Let what cannot be written, such as a file's name that is not UTF-8, be printed as ``\\udcff``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,18 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress
 
-from crnn.cli.options import BUNDLES, Arithmetic, BatchSize
+from crnn.cli.options import BUNDLES, Arithmetic, BatchSize, names_piped
 from crnn.errors import DataError
 
 
 def bulk(
     bundle: Annotated[str, Parameter(help=BUNDLES)],
-    sources: Annotated[str, Parameter(help="A folder, a text file with a path on each line, or - for standard input.")],
+    sources: Annotated[
+        str,
+        Parameter(
+            help="A folder, a text file with a path on each line, or - for standard input.", allow_leading_hyphen=True
+        ),
+    ],
     out: Annotated[Path, Parameter(help="Folder of the answers, part-000000.jsonl and so on.")],
     /,
     *,
@@ -27,7 +31,7 @@ def bulk(
     ] = False,
     batch_size: BatchSize = 16,
     precision: Arithmetic = "auto",
-    threads: Annotated[int, Parameter(help="Processor threads of each process.")] = 1,
+    threads: Annotated[int, Parameter(help="Processor threads of each process; 0 takes all.")] = 1,
 ) -> int:
     """Answer for very many files, in parts that are written once and whole; the same command goes on after a stop.
 
@@ -56,7 +60,7 @@ def bulk(
 def _names(sources: str, bundle: str) -> list[str]:
     """The paths of all sources. Raises ``DataError``."""
     if sources == "-":
-        return [name for line in sys.stdin if (name := line.rstrip("\n"))]
+        return [name for name in names_piped() if name]
     path = Path(sources)
     if path.is_dir():
         from crnn.data.formats import walk
@@ -66,7 +70,8 @@ def _names(sources: str, bundle: str) -> list[str]:
         wanted = asked(predictor(bundle, precision="float32"), truths=False).suffixes
         return [str(file) for file in walk(path) if file.suffix.lower() in wanted]
     try:
-        return [name for name in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if name]
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        return [name for name in text.split("\n") if name]
     except OSError as error:
         given = f"cannot be read ({error.strerror})"
         raise DataError(given, expected="a folder, or a list of paths", do="Check the path.", file=path) from error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, get_type_hints
 
 from cyclopts import Group as Heading
@@ -188,3 +190,10 @@ def threads(count: int) -> None:
         import torch
 
         torch.set_num_threads(count)
+
+
+def names_piped() -> Iterator[str]:
+    """The lines of standard input; bytes that are not UTF-8 as Python has them in names of files."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    return (line.rstrip("\n") for line in sys.stdin)

@@ -23,6 +23,7 @@ from crnn.cli.options import (
     ReadOptions,
     Threads,
     look_ahead,
+    names_piped,
     read_as_told,
     say_left_out,
 )
@@ -182,7 +183,7 @@ class _Job:
         from crnn.data.formats import located, open_data
         from crnn.types import Sample
 
-        names = (line.rstrip("\n") for line in sys.stdin) if self.sources == ["-"] else iter(self.sources)
+        names = names_piped() if self.sources == ["-"] else iter(self.sources)
         for name in names:
             text = self.source(name)
             if not isinstance(text, Path) and not _is_there(name):

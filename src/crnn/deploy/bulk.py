@@ -18,7 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from crnn.deploy.answering import Answering
+from crnn.deploy.answering import Answering, plain
 from crnn.deploy.ready import is_exported, predictor
 from crnn.errors import CrnnError, DataError, MissingExtra, SettingsError
 from crnn.files import write_aside
@@ -48,7 +48,7 @@ class Job:
     batch_size: int = 16
     precision: Any = "auto"
     threads: int = 1
-    """Of the arithmetic, in each process."""
+    """Of the arithmetic, in each process; 0 takes all."""
 
     def path(self, number: int) -> Path:
         """The file of a part."""
@@ -88,7 +88,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.answering = predictor(job.bundle, precision=job.precision, batch_size=job.batch_size, threads=job.threads)
-        if not is_exported(job.bundle):
+        if job.threads and not is_exported(job.bundle):
             import torch
 
             torch.set_num_threads(job.threads)
@@ -120,8 +120,8 @@ class Worker:
             if isinstance(answer, CrnnError):
                 yield {"id": source, "error": str(answer)}
             else:
-                plain = answer.plain() if self.answers is not self.answering else self.answering.task.plain(answer)
-                yield {**plain, "id": source}
+                values = answer.plain() if self.answers is not self.answering else plain(self.answering.task, answer)
+                yield {**values, "id": source}
 
 
 def _sample(answering: Answering, source: str) -> Sample | CrnnError:
