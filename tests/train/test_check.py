@@ -233,6 +233,17 @@ def test_doubles_with_two_texts(lines: Lines) -> None:
     assert "'abcdabce'" in found.sentence and "'abcdabcd'" in found.sentence
 
 
+def test_doubles_with_two_answers_that_are_no_plain_values(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((40, 16, 16)).astype(np.float32)
+    frames[:12] = frames[0]
+    np.save(tmp_path / "stuck.npy", frames)
+    task = {"name": "nowcast", "past": 2, "future": 2}
+    said = [f for f in check(Recipe(task=task, data=DataSettings(train=str(tmp_path / "stuck.npy")))).findings]
+    doubles = [f.sentence for f in said if f.kind.startswith("the same")]
+    assert any(sentence.endswith(", but another answer stands there") for sentence in doubles)
+    assert any("another answer" not in sentence for sentence in doubles), "the same frames follow on most"
+
+
 def test_doubles_in_two_splits(lines: Lines) -> None:
     lines.add(lines.rows[2]["text"], "test", lines.picture(2))
     lines.add(lines.rows[41]["text"], "test", lines.picture(41))

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from crnn.bundle import load
+from crnn.cli.check import _verdict
 from crnn.config import fill
 from crnn.data.split import hold_out
 from crnn.errors import DataError
 from crnn.recipe import Recipe
+from crnn.train.check import check
+from crnn.train.compare import compare
 from crnn.train.fit import EPOCHS, fit
 from crnn.types import Sample
 
@@ -52,3 +55,11 @@ def test_a_share_of_nothing_holds_nothing_out() -> None:
     samples = [Sample(str(i), None, i % 2, group=f"g{i % 3}") for i in range(9)]
     for label in (None, lambda sample: sample.y):
         assert hold_out(samples, 0.0, 0, label=label) == (samples, [])
+
+
+def test_a_check_and_a_comparison_say_what_training_would(recipe: Recipe, tmp_path: Path) -> None:
+    assert check(recipe).reasons == ()
+    assert "none to choose by" in _verdict(check(recipe))
+    with pytest.raises(DataError, match="neither a test nor a validation part"):
+        compare({"one": recipe}, tmp_path / "out")
+    assert not list(tmp_path.glob("out/*/*")), "before anything is trained"

@@ -154,7 +154,10 @@ def _verdict(checked: Checked) -> str:
         return f"Training would fail: {'; '.join(checked.reasons)}.{advice}"
     splits = checked.summary["splits"]
     said = f"Training would work: {splits['train']['usable']:,} samples to learn from, "
-    said += f"{splits['valid']['usable']:,} to choose the best network by"
+    choosing = splits["valid"]["usable"]
+    said += (
+        f"{choosing:,} to choose the best network by" if choosing else "none to choose by, so the last epoch's is kept"
+    )
     if first is None:
         return f"{said}; nothing looks wrong."
     counts = Counter(finding.severity for finding in checked.findings)

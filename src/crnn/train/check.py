@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import groupby
 from statistics import median
 from typing import Any
@@ -21,7 +21,7 @@ from crnn.bundle import Bundle
 from crnn.errors import CrnnError, DataError
 from crnn.findings import Finding, Look, Seen
 from crnn.recipe import Recipe
-from crnn.train.prepare import adapt, begin, continued, read_parts
+from crnn.train.prepare import adapt, begin, continued, is_chosen, read_parts
 from crnn.types import Region, Sample
 
 MOST_THREADS = 4  # each may hold a large picture
@@ -79,7 +79,7 @@ def check(
     return Checked(
         tuple(sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.file is not None))),
         {"splits": splits, **doubts.whole},
-        tuple(_reasons(seen, len(left_out), net)),
+        tuple(_reasons(seen, len(left_out), net, chosen=is_chosen(recipe, parts["valid"]))),
     )
 
 
@@ -197,15 +197,12 @@ def _doubles(
         if earlier:
             other = elsewhere or earlier[0]
             here, there = truth(s.sample), truth(other.sample)
-            pictures = isinstance(here, np.ndarray)
-            same = np.array_equal(here, there) if pictures else here == there
+            same = _alike(here, there)
             said = f"is the same as {other.sample.id} ({other.split})"
             if not same:
-                said += (
-                    ", but another picture stands there"
-                    if pictures
-                    else f", but {here!r} stands there instead of {there!r}"
-                )
+                plain = _is_plain(here) and _is_plain(there)
+                answers = f"{here!r} stands there instead of {there!r}" if plain else "another answer stands there"
+                said += f", but {answers}"
             kind, do = "the same twice", "Keep one of them."
             if elsewhere:
                 kind, do = LEAK, "Take it out of one of the splits: a network that has learned it is no test of it."
@@ -214,6 +211,28 @@ def _doubles(
             yield Finding("warning", kind, s.sample.id, said, do, s.split)
         if not any(e.split == s.split for e in earlier):
             earlier.append(s)
+
+
+def _alike(here: Any, there: Any) -> bool:
+    """Whether two answers are the same, whatever holds the arrays in them."""
+    if type(here) is not type(there):
+        return bool(np.array_equal(here, there))
+    if is_dataclass(here):
+        return all(_alike(getattr(here, f.name), getattr(there, f.name)) for f in fields(here))
+    if isinstance(here, Mapping):
+        return here.keys() == there.keys() and all(_alike(here[key], there[key]) for key in here)
+    if isinstance(here, (list, tuple)):
+        return len(here) == len(there) and all(map(_alike, here, there))
+    if isinstance(here, np.ndarray):
+        return np.array_equal(here, there, equal_nan=here.dtype.kind == "f")
+    return bool(here == there)
+
+
+def _is_plain(answer: Any) -> bool:
+    """Whether an answer can be told in a sentence."""
+    if isinstance(answer, (list, tuple)):
+        return all(map(_is_plain, answer))
+    return answer is None or isinstance(answer, (str, int, float))
 
 
 def _figures(seen: Sequence[Seen], split: str, net: Bundle) -> dict[str, Any]:
@@ -232,10 +251,10 @@ def _is_used(s: Seen, net: Bundle) -> bool:
     return s.usable or (s.split != "train" and s.inputs is not None and net.task.truth(s.sample) is not None)
 
 
-def _reasons(seen: Sequence[Seen], left_out: int, net: Bundle) -> Iterator[str]:
-    """Why training would fail, or learn from a small rest."""
+def _reasons(seen: Sequence[Seen], left_out: int, net: Bundle, *, chosen: bool) -> Iterator[str]:
+    """Why training would fail, or learn from a small rest; ``chosen``: a validation part is to choose the best."""
     learned = [s for s in seen if s.split in ("train", "valid")]
-    for split, name in (("train", "training"), ("valid", "validation")):
+    for split, name in (("train", "training"), *([("valid", "validation")] if chosen else [])):
         if not any(_is_used(s, net) for s in learned if s.split == split):
             yield f"the {name} part holds no sample that can be used"
     bad = left_out + sum(not _is_used(s, net) for s in learned)

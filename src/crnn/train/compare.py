@@ -109,9 +109,14 @@ def compare(
 
 
 def _try(name: str, recipe: Recipe) -> None:
-    """A model that cannot read these data is told, by its ``name``, before the others have trained for hours."""
+    """A model that cannot read these data is told, by its ``name``, before the others have trained for hours; as are
+    data of which no part is left to test on."""
     try:
-        prepare(recipe)
+        held = prepare(recipe).valid.samples
+        if not (held or recipe.data.folds or read_parts(recipe, [])["test"]):
+            given = "holds neither a test nor a validation part to test on"
+            do = "Name the part test, or leave data.valid_share out."
+            raise DataError(given, expected="one of them", do=do, file=recipe.data.train)
     except (SettingsError, DataError) as error:
         if not name:
             raise

@@ -35,6 +35,7 @@ __all__ = [
     "begin",
     "continued",
     "held_back",
+    "is_chosen",
     "learnable",
     "measured",
     "prepare",
@@ -78,8 +79,7 @@ def prepare(recipe: Recipe, *, start: Bundle | None = None, samples: Sequence[Sa
     bundle = begin(recipe, splits["train"]) if start is None else adapt(start, splits["train"], recipe)
     parts = learnable(bundle, splits["train"], left_out), answerable(bundle, splits["valid"], left_out)
     for name, part in zip(("training", "validation"), parts, strict=True):
-        wanted = name == "training" or recipe.data.valid is not None or recipe.data.valid_share or splits["valid"]
-        if wanted and not part.samples:
+        if not part.samples and (name == "training" or is_chosen(recipe, splits["valid"])):
             reasons = "; ".join(dict.fromkeys(str(e) for e in left_out[:3]))
             raise DataError(
                 f"the {name} part holds no sample that can be used ({reasons or 'it is empty'})",
@@ -88,6 +88,11 @@ def prepare(recipe: Recipe, *, start: Bundle | None = None, samples: Sequence[Sa
                 file=recipe.data.train,
             )
     return Prepared(bundle, *parts, left_out)
+
+
+def is_chosen(recipe: Recipe, valid: Sequence[Sample]) -> bool:
+    """Whether a validation part is to choose the best epoch, which must then hold something; else the last is kept."""
+    return recipe.data.valid is not None or recipe.data.valid_share > 0 or bool(valid)
 
 
 def begin(recipe: Recipe, train: Sequence[Sample]) -> Bundle:
