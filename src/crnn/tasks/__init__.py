@@ -117,6 +117,7 @@ class Task(Protocol):
     def so_far(self, sample: Sample) -> Any:
         """What ``show`` is given where nothing is compared: the truth, or as much of it as there is."""
 
+    def given(self, id: str, value: Any, truth: Any) -> Prediction: ...
     def score(
         self, pairs: Sequence[tuple[Any, Prediction]], groups: Sequence[str | None] | None = None
     ) -> dict[str, float]: ...

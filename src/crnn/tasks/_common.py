@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from crnn.data.formats import Answer
-from crnn.errors import SettingsError
+from crnn.errors import DataError, SettingsError
 from crnn.files import write_aside
 from crnn.tasks._arrays import first_lengths
 from crnn.types import Prediction, Sample
@@ -81,6 +81,11 @@ class Common:
         """What is to be answered of ``sample``, ``None`` where nobody knows."""
         raise NotImplementedError
 
+    def given(self, id: str, value: Any, truth: Any) -> Prediction:
+        """What another program answered to the sample ``id`` whose ``truth`` is known: ``value``, as JSON holds it.
+        Raises ``DataError`` for what is no answer of this task."""
+        return Prediction(id, value, 1.0)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """What was learned and is too large for plain values, by name."""
         return {}
@@ -123,6 +128,14 @@ class Common:
             row for p in predictions for row in (self.rows(p) if path.suffix.lower() == ".csv" else [self.plain(p)])
         )
         write_rows(rows, path, names=self.columns)
+
+
+def too_short(sample: Sample, steps: int | None) -> DataError | None:
+    """That none of the ``steps`` of output is left of ``sample``, if so."""
+    if steps is None or steps > 0:
+        return None
+    do = "Take a longer sample, or a model that joins fewer steps."
+    return DataError("leaves no step of output", expected="at least one", do=do, file=sample.id)
 
 
 def write_rows(

@@ -16,7 +16,8 @@ from crnn.metrics import labels as metrics
 from crnn.metrics.labels import Guess
 from crnn.tasks._arrays import array, first_lengths, softmax
 from crnn.tasks._charts import confusion_svg, reliability_svg
-from crnn.tasks._common import Common
+from crnn.tasks._common import Common, too_short
+from crnn.tasks._given import label_of
 from crnn.tasks._labels import doubts
 from crnn.tasks._labels.html import NOTE, label_html
 from crnn.tasks._labels.known import Labels, find
@@ -108,10 +109,7 @@ class Classify(Common):
                 do="Add samples with it to the training part, or correct the label.",
                 file=sample.id,
             )
-        if steps is not None and steps < 1:
-            do = "Take a longer sample, or a model that joins fewer steps."
-            return DataError("leaves no step of output", expected="at least one", do=do, file=sample.id)
-        return None
+        return too_short(sample, steps)
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these labels, and figures of them."""
@@ -188,6 +186,9 @@ class Classify(Common):
 
     def truth(self, sample: Sample) -> Any:
         return sample.y
+
+    def given(self, id: str, value: Any, truth: Any) -> Prediction:
+        return Prediction(id, label_of(id, value, (truth, *self.labels.names)), 1.0)
 
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.labels.score``."""

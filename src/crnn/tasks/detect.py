@@ -29,6 +29,7 @@ from crnn.tasks._boxes.head import BoxHead
 from crnn.tasks._boxes.html import NOTE, boxes_html, drawn
 from crnn.tasks._boxes.labels import BoxLabels
 from crnn.tasks._common import Common
+from crnn.tasks._given import boxes_given
 from crnn.types import Batch, Boxes, Prediction, Sample, Seq
 
 Pair = tuple[Boxes, Prediction]
@@ -117,8 +118,7 @@ class Detect(Common):
     def settle(self, pairs: Sequence[Pair]) -> Detect:
         """The task that says boxes of each label from the score on that has the best F1 in the validation part; of
         scores that are as good, and for a label that is rare there, the one nearest to 0.3."""
-        labels = self.labels.settled(self._finds(pairs))
-        return Detect(self.settings, labels, self.tile, settled=True)
+        return Detect(self.settings, self.labels.settled(self._finds(pairs)), self.tile, settled=True)
 
     # encode, head, loss, predict
 
@@ -189,7 +189,7 @@ class Detect(Common):
         return [self._answer(i, surest(r, s.apart), size) for i, r in zip(batch.ids, rows, strict=True)]
 
     def _answer(self, id: str, rows: np.ndarray, size: tuple[int, int]) -> Prediction:
-        value = as_boxes(rows, self.labels.names, [self._sure(name) for name in self.labels.names], size)
+        value = as_boxes(rows, self.labels.names, list(map(self._sure, self.labels.names)), size)
         scores = [b.score for b in value.boxes] or [1 - max((b.score for b in value.doubtful), default=0.0)]
         return Prediction(id, value, float(np.mean(scores)))
 
@@ -205,6 +205,9 @@ class Detect(Common):
     def truth(self, sample: Sample) -> Boxes | None:
         """Raises ``DataError`` for boxes that do not belong to the picture, and for labels that are not known."""
         return None if sample.y is None else self.labels.truth(sample)[0]
+
+    def given(self, id: str, value: Any, truth: Boxes) -> Prediction:
+        return Prediction(id, boxes_given(id, value), 1.0)
 
     def _finds(self, pairs: Iterable[Pair]) -> Finds:
         finds = Finds(self.labels.names)

@@ -15,7 +15,8 @@ from crnn.late import F, Tensor, nn
 from crnn.metrics import numbers as metrics
 from crnn.tasks._arrays import array
 from crnn.tasks._charts import cloud_svg
-from crnn.tasks._common import Common
+from crnn.tasks._common import Common, too_short
+from crnn.tasks._given import numbers_of
 from crnn.tasks._pooled import Pool, pooled
 from crnn.types import Batch, Prediction, Sample
 
@@ -114,10 +115,7 @@ class Regress(Common):
         if len(_row(sample.y)) != len(self.mean):
             given, expected = f"has {len(_row(sample.y))} numbers", f"{len(self.mean)}, as in the training part"
             return DataError(given, expected=expected, do="Correct the data.", file=sample.id)
-        if steps is not None and steps < 1:
-            do = "Take a longer sample, or a model that joins fewer steps."
-            return DataError("leaves no step of output", expected="at least one", do=do, file=sample.id)
-        return None
+        return too_short(sample, steps)
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """Numbers far from all others, and figures of each split."""
@@ -187,6 +185,9 @@ class Regress(Common):
 
     def truth(self, sample: Sample) -> Number | None:
         return _value(_row(sample.y).tolist()) if _is_number(sample.y) else None
+
+    def given(self, id: str, value: Any, truth: Number) -> Prediction:
+        return Prediction(id, _value(numbers_of(id, value, (len(self.mean),)).tolist()), 1.0)
 
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.numbers.score``."""

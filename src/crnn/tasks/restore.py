@@ -23,6 +23,7 @@ from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.findings import Doubts, Finding, Seen
 from crnn.metrics import pictures as metrics
 from crnn.tasks._common import Common
+from crnn.tasks._given import numbers_of, strange
 from crnn.tasks._maps.head import MapHead, OwnAnswer, grown
 from crnn.tasks._pictures.html import NOTE, as_gif, as_picture, pictures_html
 from crnn.tasks._pictures.memories import LARGEST, recalled
@@ -209,6 +210,12 @@ class Restore(Common):
     def truth(self, sample: Sample) -> np.ndarray | None:
         """Raises ``DataError`` for a picture that cannot be read."""
         return None if sample.y is None else read(sample.y, self.mode).astype(np.float32) / 255
+
+    def given(self, id: str, value: Any, truth: np.ndarray) -> Prediction:
+        picture = numbers_of(id, value, truth.shape)
+        if picture.min() < 0 or picture.max() > 1:
+            raise strange(id, value, "values from 0 to 1")
+        return Prediction(id, picture.astype(np.float32), 1.0)
 
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs, see ``crnn.metrics.pictures``; where steps are watched, the error

@@ -221,6 +221,9 @@ class Segment(Common):
         """Raises ``DataError`` for a map that cannot be read, or is of another size than its picture."""
         return None if sample.y is None else LabelMap.of(self.labels.truth(sample))
 
+    def given(self, id: str, value: Any, truth: LabelMap) -> Prediction:
+        return Prediction(id, LabelMap.of(self.labels.given(id, value, truth.shape)), 1.0)
+
     def _counted(self, pairs: Iterable[Pair]) -> Counts:
         s = self.settings
         things = tuple(self.labels.names.index(name) for name in s.instances)
@@ -254,8 +257,7 @@ class Segment(Common):
         found = {}
         for name, said in guesses(self.labels).items():
             pairs = [(LabelMap.of(y), Prediction(i, LabelMap.of(said(y.shape)), 1.0)) for i, y in truths]
-            figures = self.score(pairs)
-            found[name] = {k: v for k, v in figures.items() if not k.endswith(("_low", "_high"))}
+            found[name] = {k: v for k, v in self.score(pairs).items() if not k.endswith(("_low", "_high"))}
         return found
 
     def diagnose(self, pairs: Sequence[Pair]) -> str | None:
@@ -277,8 +279,7 @@ class Segment(Common):
 
     def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
         value: LabelMap = prediction.value
-        height, width = value.shape
-        said = {"id": prediction.id, "width": width, "height": height, "score": prediction.score}
+        said = {"id": prediction.id, "width": value.shape[1], "height": value.shape[0], "score": prediction.score}
         found: dict[str, Any] = {}
         for name in self.settings.instances:
             rows = metrics.things(value.numbers, self.labels.names.index(name), self.settings.smallest)

@@ -20,12 +20,13 @@ from crnn.late import F, Tensor, nn
 from crnn.metrics import events as metrics
 from crnn.metrics.labels import ordered
 from crnn.tasks._arrays import arrays, first_lengths, sigmoid, softmax
-from crnn.tasks._common import Common
+from crnn.tasks._common import Common, too_short
 from crnn.tasks._events import doubts
 from crnn.tasks._events.html import NOTE, events_html
 from crnn.tasks._events.runs import activity, is_answer, known_events, overlaps, parts_of, smooth
 from crnn.tasks._events.stepwise import log_odds, mean_of_places, together
 from crnn.tasks._events.thresholds import EVEN, thresholds
+from crnn.tasks._given import events_of
 from crnn.tasks._labels.known import find
 from crnn.types import Batch, Part, Prediction, Sample, Track
 
@@ -90,8 +91,7 @@ class Tag(Common):
         if not time:
             do = "Give a table with columns for file, onset, offset and label, see docs/data.md."
             raise DataError("no sample has an event", expected="events with their labels", do=do)
-        names = ordered(time)
-        total = sum(time.values())
+        names, total = ordered(time), sum(time.values())
         many = settings.labels == "many" or (settings.labels == "auto" and any(map(overlaps, known)))
         return cls(settings, names, [time[name] / total for name in names], many=many)
 
@@ -143,10 +143,7 @@ class Tag(Common):
                 do="Add samples with them to the training part, or correct the labels.",
                 file=sample.id,
             )
-        if steps is not None and steps < 1:
-            do = "Take a longer sample, or a model that joins fewer steps."
-            return DataError("leaves no step of output", expected="at least one", do=do, file=sample.id)
-        return None
+        return too_short(sample, steps)
 
     def doubts(self, seen: Sequence[Seen]) -> Doubts:
         """What is odd about these events, and figures of them."""
@@ -189,11 +186,8 @@ class Tag(Common):
         their labels in order."""
         y, lengths = arrays(net(batch.inputs))
         stride, shares = net.encoder.levels[-1].stride, sigmoid(y) if self.many else softmax(y)
-        steps = zip(lengths.tolist(), first_lengths(batch.inputs).tolist(), strict=True)
-        return [
-            self.read(id, row[:count], stride=stride, length=length)
-            for id, row, (count, length) in zip(batch.ids, shares, steps, strict=True)
-        ]
+        rows = zip(batch.ids, shares, lengths.tolist(), first_lengths(batch.inputs).tolist(), strict=True)
+        return [self.read(id, row[:count], stride=stride, length=length) for id, row, count, length in rows]
 
     def evidence(self, net: Any, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
         """The log odds of what was found, mean over its steps; of the label ``of`` where it was found, or anywhere if
@@ -229,6 +223,10 @@ class Tag(Common):
 
     def truth(self, sample: Sample) -> Events | None:
         return known_events(sample.y, self.settings.rate) if is_answer(sample.y) else None
+
+    def given(self, id: str, value: Any, truth: Events) -> Prediction:
+        parts = events_of(id, value, self.labels, self.settings.rate)
+        return Prediction(id, tuple(part.value for part in parts), 1.0, parts)
 
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.events.score``."""

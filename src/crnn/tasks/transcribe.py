@@ -20,6 +20,7 @@ from crnn.late import F, Tensor, nn, torch
 from crnn.metrics import text as text_metrics
 from crnn.tasks._arrays import arrays, first_lengths, log_mean_exp
 from crnn.tasks._common import Common, write_rows
+from crnn.tasks._given import text_of
 from crnn.tasks._lines.html import NOTE, line_html
 from crnn.tasks._lines.joined import joined
 from crnn.tasks._lines.reading import BEST_PATH, Reader, Reading
@@ -84,9 +85,8 @@ class Transcribe(Common):
     @classmethod
     def restore(cls, settings: Settings, learned: Mapping[str, Any]) -> Transcribe:
         reading = Reading.restore(learned.get("reading", {}), learned)
-        return cls(
-            settings, _alphabet(settings, learned["letters"]), reading, Sureness.restore(learned.get("sureness", {}))
-        )
+        sureness = Sureness.restore(learned.get("sureness", {}))
+        return cls(settings, _alphabet(settings, learned["letters"]), reading, sureness)
 
     def learned(self) -> dict[str, Any]:
         rest = {"reading": self.reading.learned(), "sureness": self.sureness.learned()}
@@ -124,15 +124,14 @@ class Transcribe(Common):
 
     def problem(self, sample: Sample, steps: int | None = None) -> DataError | None:
         """Why ``sample`` cannot be learned from: no text, unknown letters, or more letters than ``steps`` can write."""
-        file = sample.id
         if not isinstance(sample.y, str) or not self.alphabet.clean(sample.y):
-            return DataError("has no text", expected="a transcription", do="Write it or drop the line.", file=file)
+            return DataError("has no text", expected="a transcription", do="Write it or drop the line.", file=sample.id)
         if missing := self.alphabet.missing(sample.y):
             return DataError(
                 f"has the letters {' '.join(map(repr, missing))}",
                 expected=f"the {len(self.alphabet)} letters of the training part",
                 do="Add lines with them to the training part, or correct the text.",
-                file=file,
+                file=sample.id,
             )
         needed = steps_needed(self.alphabet.encode(sample.y))
         if steps is not None and steps < needed:
@@ -140,7 +139,7 @@ class Transcribe(Common):
                 f"gives {steps} time steps for a text that needs {needed} ({sample.y!r})",
                 expected="at least one step a letter and one between equal neighbours",
                 do="Check that text and picture belong together; else set a larger input.height or a smaller stride.",
-                file=file,
+                file=sample.id,
             )
         return None
 
@@ -161,11 +160,9 @@ class Transcribe(Common):
 
         level = encoder.levels[-1]
         if level.space:
-            raise SettingsError(
-                f"{type(encoder).__name__} gives maps of size {level.space} at each step",
-                expected="an encoder that gives one vector for each step of the line",
-                do="Choose another --model: crnn models.",
-            )
+            given = f"{type(encoder).__name__} gives maps of size {level.space} at each step"
+            expected = "an encoder that gives one vector for each step of the line"
+            raise SettingsError(given, expected=expected, do="Choose another --model: crnn models.")
         return CTCHead(level.channels, self.alphabet.outputs)
 
     def grow_head(self, head: nn.Module, old: Transcribe, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -245,6 +242,9 @@ class Transcribe(Common):
 
     def truth(self, sample: Sample) -> str | None:
         return (self.alphabet.clean(sample.y) or None) if isinstance(sample.y, str) else None
+
+    def given(self, id: str, value: Any, truth: str) -> Prediction:
+        return Prediction(id, self.alphabet.clean(text_of(id, value)), 1.0)
 
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.text.score``. Where letters have scores, how

@@ -86,7 +86,8 @@ def report_of(
 def figures_of_others(
     task: Any, samples: Sequence[Sample], others: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, float]]:
-    """The figures of other programs' answers ``{name: {id: value}}``. Raises ``DataError`` for a sample without one."""
+    """The figures of other programs' answers ``{name: {id: value}}``. Raises ``DataError`` for a sample without one,
+    and for what is none."""
     found = {}
     for name, answers in others.items():
         if missing := [s.id for s in samples if s.id not in answers]:
@@ -95,8 +96,12 @@ def figures_of_others(
                 expected="an answer for each sample",
                 do="Write one line of JSON with id and answer for each.",
             )
-        pairs = [(task.truth(s), Prediction(s.id, answers[s.id], 1.0)) for s in samples]
-        found[name] = task.score(pairs, [s.group for s in samples])
+        try:
+            pairs = [(truth := task.truth(s), task.given(s.id, answers[s.id], truth)) for s in samples]
+            found[name] = task.score(pairs, [s.group for s in samples])
+        except DataError as error:
+            given = f"the baseline {name!r}: {error.given}"
+            raise DataError(given, expected=error.expected, do=error.do, file=error.file) from error
     return found
 
 

@@ -11,6 +11,7 @@ from crnn.metrics import captions as metrics
 from crnn.tasks._caption.html import NOTE, caption_html
 from crnn.tasks._caption.known import Known, sentences_of
 from crnn.tasks._common import Common, write_rows
+from crnn.tasks._given import text_of
 from crnn.tasks._texts.vocabulary import Vocabulary, plain_words
 from crnn.types import Prediction, Sample
 
@@ -28,6 +29,9 @@ class Answers(Common):
 
     def truth(self, sample: Sample) -> Truth | None:
         return sentences_of(sample.y) or None
+
+    def given(self, id: str, value: Any, truth: Truth) -> Prediction:
+        return Prediction(id, text_of(id, value), 1.0)
 
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.captions.score``."""

@@ -18,6 +18,7 @@ from crnn.tasks._forecast.html import step_svg
 from crnn.tasks._frames.head import LOOKS
 from crnn.tasks._frames.html import BESIDE, coloured, moving_gif, strip_png
 from crnn.tasks._frames.html import picture as picture_html
+from crnn.tasks._given import numbers_of
 from crnn.types import Prediction, Sample
 
 PERSISTENCE, MOVED = "the last frame again", "the last frame moved on"
@@ -59,6 +60,9 @@ class FramesReport(Common):
     def truth(self, sample: Sample) -> Stretch | None:
         return None if sample.y is None else Stretch(sample.x, sample.y)
 
+    def given(self, id: str, value: Any, truth: Stretch) -> Prediction:
+        return Prediction(id, numbers_of(id, value, self.kind.decode(truth.future).shape).astype(np.float32), 1.0)
+
     def score(self, pairs: Sequence[Pair], groups: Sequence[str | None] | None = None) -> dict[str, float]:
         """Figures of ``(truth, prediction)`` pairs; see ``crnn.metrics.frames``."""
         return self._figures(self._sums(pairs), self._sums(pairs, PERSISTENCE))
@@ -74,17 +78,20 @@ class FramesReport(Common):
         """What is added up of the predictions, or of what a baseline says ``instead``."""
         sums = Sums(self.thresholds, probabilities=self.kind.scale == "unit")
         if not self.kind.bounded:
-            sums.span = self._span(pairs)
+            sums.low, sums.span = self._range(pairs)
         for truth, prediction in pairs:
-            future = self.kind.decode(truth.future)
+            future = self.kind.measured(truth.future)
             said = np.asarray(prediction.value) if not instead else self._instead(instead, truth, len(future))
             scaled = (self.kind.finish(future), self.kind.finish(said[: len(future)])) if self.kind.bounded else None
             sums.add(future, said[: len(future)], scaled=scaled)
         return sums
 
-    def _span(self, pairs: Sequence[Pair]) -> float:
-        ends = [(x.min(), x.max()) for x in (self.kind.decode(truth.future) for truth, _ in pairs)]
-        return float(max(high for _, high in ends) - min(low for low, _ in ends)) or 1.0
+    def _range(self, pairs: Sequence[Pair]) -> tuple[float, float]:
+        """The lowest of all true values, and how far the highest lies above."""
+        measured = (x[~np.isnan(x)] for x in (self.kind.measured(truth.future) for truth, _ in pairs))
+        ends = [(float(x.min()), float(x.max())) for x in measured if len(x)] or [(0.0, 1.0)]
+        low = min(low for low, _ in ends)
+        return low, max(high for _, high in ends) - low or 1.0
 
     def _instead(self, name: str, truth: Stretch, frames: int) -> np.ndarray:
         past = self.kind.decode(truth.past)
@@ -97,7 +104,7 @@ class FramesReport(Common):
         """One line of a report; ``badness`` sorts it, worst first."""
         sums = self._sums([(truth, prediction)])
         figures = sums.figures()
-        return {"id": prediction.id, "mse": figures["mse_mean"], "badness": figures["mse_mean"]}
+        return {"id": prediction.id, "mse": figures["mse_mean"], "badness": np.nan_to_num(figures["mse_mean"]).item()}
 
     def details(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         rows = {"this network": self._sums(pairs)}
@@ -128,8 +135,9 @@ class FramesReport(Common):
         return "  ".join(f"{name.replace('_', ' ')} {figures[name]:.4g}" for name in self.figures)
 
     def word(self, value: Any) -> str:
-        x = self.kind.decode(value.future) if isinstance(value, Stretch) else np.asarray(value)
-        return f"{len(x)} frames, mean {x.mean():.4g}, largest {x.max():.4g}"
+        x = self.kind.measured(value.future) if isinstance(value, Stretch) else np.asarray(value)
+        known = x[~np.isnan(x)]
+        return f"{len(x)} frames, " + (f"mean {known.mean():.4g}, largest {known.max():.4g}" if len(known) else "empty")
 
     def line(self, prediction: Prediction, *, top: int = 1) -> str:
         return f"{prediction.id}\t{self.word(prediction.value)}"
@@ -142,7 +150,7 @@ class FramesReport(Common):
     def show(self, prediction: Prediction, truth: Stretch | None, picture: str = "") -> str:
         """An HTML fragment: what was seen, what came, what was foretold."""
         said = self._coloured(np.asarray(prediction.value))
-        rows = [] if truth is None else [self._coloured(self.kind.decode(truth.future))]
+        rows = [] if truth is None else [self._coloured(self.kind.measured(truth.future))]
         words = "what came, and what was foretold" if rows else "what is foretold"
         strip = picture_html(strip_png([*rows, said]), "png", words)
         if rows:
@@ -150,11 +158,14 @@ class FramesReport(Common):
         return f'<div class="answer">{picture}{strip}<p style="margin:0">{self.word(prediction.value)}</p></div>'
 
     def _coloured(self, x: np.ndarray) -> np.ndarray:
-        """Frames in the data's unit in colours, or grey."""
-        y = self.kind.finish(x)
+        """Frames in the data's unit in colours, or grey; at half grey what was not measured."""
+        lost, y = np.isnan(x), self.kind.finish(x)
         if not self.kind.bounded:
-            y = (y - y.min()) / max(float(np.ptp(y)), 1e-6)
-        return coloured(y, grey=self.kind.scale == "unit")
+            known = y[~lost] if not lost.all() else np.zeros(1, np.float32)
+            y = (y - known.min()) / max(float(np.ptp(known)), 1e-6)
+        shown = coloured(np.where(lost, 0, y), grey=self.kind.scale == "unit")
+        shown[lost.any(1)] = 128
+        return shown
 
     def write(self, predictions: Iterable[Prediction], path: Path) -> None:
         """``.npz``: arrays ``frames`` ``(samples, future, channels, height, width)``, in the unit of the data, and

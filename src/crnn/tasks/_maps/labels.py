@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from crnn.data.label_maps import Colour, Painted, Polygons, file_of, read_map, size_of_picture, wrong_size
-from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.errors import CrnnError, DataError, SettingsError, named
 from crnn.metrics.maps import IGNORED
 from crnn.registry import suggest
+from crnn.tasks._given import numbers_of, strange
 from crnn.types import Sample
 
 MOST = 254  # labels
@@ -139,6 +140,16 @@ class MapLabels:
     def truth(self, sample: Sample) -> np.ndarray:
         """The same of the map of ``sample``, which has the size of its picture."""
         return self.numbers(sample.y, size_of_picture(sample.x))
+
+    def given(self, id: str, value: Any, shape: tuple[int, int]) -> np.ndarray:
+        """The same of rows of numbers as they stand in label maps, another program's answer to the sample ``id``."""
+        table = numbers_of(id, value, shape)
+        if (table != table.astype(np.int64)).any() or table.min(initial=0) < 0:
+            raise strange(id, value, "whole numbers, those of label maps")
+        try:
+            return self.numbers(table.astype(np.int64))
+        except DataError as error:
+            raise named(error, id) from error
 
     def palette(self) -> list[Colour]:
         """A colour for each label: the known ones, or such as are far from each other."""
