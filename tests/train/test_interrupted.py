@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import resource
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from safetensors.torch import load_file
 
 from crnn.config import fill
 from crnn.data.dataset import Samples
-from crnn.errors import DataError, TrainingError
+from crnn.errors import DataError, SettingsError, TrainingError
 from crnn.recipe import Recipe
 from crnn.train import fit as fitting
 from crnn.train.fit import fit
@@ -128,3 +130,23 @@ def test_a_state_that_is_none_runs_no_code(whole: Path, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match=r"last.ckpt: is no state of a training"):
             fit(Recipe(), whole, resume=True, console=QUIET)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_run_that_patience_ended_is_done(data: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(data)
+    settings = replace(recipe.train, patience=1, learning_rate=0.0, epochs=9)
+    fit(replace(recipe, train=settings), tmp_path / "run", console=QUIET)
+    before = (tmp_path / "run" / "epochs.jsonl").read_text()
+    assert before.count("\n") == 2
+    said = Console(file=io.StringIO(), width=200)
+    fit(Recipe(), tmp_path / "run", resume=True, console=said)
+    assert "it ended after 2 epochs, the last 1 without a better one; to learn on: crnn" in said.file.getvalue()
+    assert (tmp_path / "run" / "epochs.jsonl").read_text() == before
+
+
+def test_a_gpu_that_is_asked_for_and_not_there(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    recipe = recipe_of(data)
+    with pytest.raises(SettingsError, match=r"train\.device is gpu"):
+        fit(replace(recipe, train=replace(recipe.train, device="gpu")), tmp_path / "run", console=QUIET)
+    assert not (tmp_path / "run").exists()

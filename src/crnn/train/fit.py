@@ -27,14 +27,14 @@ from crnn.data.sampler import Buckets
 from crnn.errors import CrnnError, SettingsError, TrainingError
 from crnn.files import FULL, tidy, write_aside
 from crnn.precision import resolve
-from crnn.recipe import Recipe
+from crnn.recipe import Recipe, TrainSettings
 from crnn.registry import suggest
 from crnn.train.averaging import Averaging
 from crnn.train.callbacks import KeepBest, Progress, Watchdog
 from crnn.train.prepare import Part, Prepared, prepare
 from crnn.train.ranks import ToldByAll, check_started, first, lost
 from crnn.train.run import Run
-from crnn.train.state import Aside, KeepState, reached
+from crnn.train.state import Aside, KeepState, ended_early, reached
 from crnn.types import Sample
 
 RECIPE = "recipe.json"
@@ -69,6 +69,7 @@ def fit(
             f"the folder {run} holds a run", expected="a new folder", do=f"Name another, or: crnn train --resume {run}"
         )
     s = recipe.train
+    device_of(s)
     check_started(s.devices, s.nodes)
     speaks = s.devices * s.nodes == 1 or first()
     if not speaks:
@@ -98,7 +99,7 @@ class _Loop:
         ranks = s.devices * s.nodes
         module = Run(p.bundle, s, s.epochs * -(-len(p.train.samples) // (s.batch_size * ranks)))
         module.gone = min(module.gone, len(p.train.samples))
-        device = "cuda" if s.device != "cpu" and torch.cuda.is_available() else "cpu"
+        device = device_of(s)
         # several processes that measure would not always agree
         auto = "float32" if ranks > 1 and device == "cpu" and s.precision == "auto" else s.precision
         precision = resolve(auto, device)
@@ -135,9 +136,13 @@ class _Loop:
             epochs, batches = (0, 0) if path is None else reached(path)
             if trainer.is_global_zero:
                 progress.forget(epochs)
-            if epochs >= s.epochs:
-                said = f"all its epochs ({s.epochs}) are done; to learn on: crnn train ... --start {self.run}"
+            early = path is not None and ended_early(path)
+            if early or epochs >= s.epochs:
+                done = f"it ended after {epochs} epochs, the last {s.patience} without a better one" if early else ""
+                done = done or f"all its epochs ({s.epochs}) are done"
+                said = f"{done}; to learn on: crnn train ... --start {self.run}"
                 self.console.print(said, highlight=False, markup=False, soft_wrap=True)
+                return
             # workers are given their first batches before the trainer knows at which epoch it goes on
             rank = trainer.global_rank
             train = self._loader(p.train, rank, lambda: max(epochs, trainer.current_epoch), (epochs, batches))
@@ -205,6 +210,15 @@ class _Loop:
             "train": as_dict(self.recipe.train),
             "started": time.strftime("%Y-%m-%d"),
         }
+
+
+def device_of(settings: TrainSettings) -> str:
+    """Where the arithmetic is done, as torch calls it. Raises ``SettingsError`` for a GPU that is not there."""
+    there = torch.cuda.is_available()
+    if settings.device == "gpu" and not there:
+        given, do = "train.device is gpu", "Leave it out, which takes one if there is one; or install a torch for it."
+        raise SettingsError(given, expected="a GPU that torch can use, and it finds none", do=do)
+    return "cuda" if settings.device != "cpu" and there else "cpu"
 
 
 def _plugins() -> list[Any]:

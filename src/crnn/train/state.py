@@ -16,6 +16,7 @@ from crnn.files import write_aside
 from crnn.train.ranks import ToldByAll
 
 SO_FAR = "epoch_so_far"
+ENDED = "ended_early"
 
 
 class Aside(TorchCheckpointIO):
@@ -60,6 +61,7 @@ class KeepState(Checkpoint):
 
     def on_save_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint[SO_FAR] = self.so_far
+        checkpoint[ENDED] = trainer.should_stop
 
     def on_load_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
         so_far = checkpoint.get(SO_FAR)
@@ -77,10 +79,21 @@ class KeepState(Checkpoint):
 
 def reached(path: Path) -> tuple[int, int]:
     """How many epochs the state at ``path`` has behind it, and how many batches of the next."""
+    state = _read(path)
+    batches = state[SO_FAR].get("batches", 0)
+    return int(state["epoch"]) + (not batches), int(batches)
+
+
+def ended_early(path: Path) -> bool:
+    """Whether the run whose state is at ``path`` ended before its last epoch, since it got no better."""
+    return bool(_read(path)[ENDED])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What is known of a run beside its weights. Raises ``TrainingError``."""
     try:
         state = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
-        batches = state.get(SO_FAR, {}).get("batches", 0)
-        return int(state["epoch"]) + (not batches), int(batches)
+        return {"epoch": int(state["epoch"]), SO_FAR: dict(state.get(SO_FAR, {})), ENDED: state.get(ENDED, False)}
     except Exception as error:  # what is no state makes torch raise nearly anything
         given, expected = "is no state of a training, or a damaged one", "what crnn train wrote"
         raise TrainingError(given, expected=expected, do="Train anew, into another folder.", file=path) from error
