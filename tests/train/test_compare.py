@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,20 @@ def test_a_model_that_cannot_read_the_data_is_told_before_any_training(waves: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_models_that_are_judged_by_different_figures_are_refused_before_any_training(
+    waves: Path, tmp_path: Path
+) -> None:
+    numbers = replace(recipe(waves), task={"name": "regress"})
+    with pytest.raises(SettingsError, match="judged by different figures: one by accuracy, two by mae"):
+        compare({"one": recipe(waves), "two": numbers}, tmp_path / "out")
+    assert not list(tmp_path.glob("out/*/*"))
+
+
+def test_an_epoch_that_took_no_time_is_no_division_by_zero(waves: Path, tmp_path: Path) -> None:
+    (tmp_path / module.PACE).write_text('{"seconds of an epoch": 0.0}')
+    assert module._epochs(recipe(waves), tmp_path, 1.0) == 60_000
+
+
 def test_minutes_become_epochs_and_are_remembered(waves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "out" / "cascade").mkdir(parents=True)
     (tmp_path / "out" / "cascade" / module.PACE).write_text('{"seconds of an epoch": 20.0}')
@@ -129,6 +144,13 @@ def test_the_command_prints_writes_and_draws(waves: Path, tmp_path: Path, capsys
 def test_a_training_that_took_no_time_is_drawn() -> None:
     """Seconds are rounded; of a small network on little data they may all be 0."""
     assert plot_svg({"a": [(0.0, 0.5), (0.0, 0.6)]}, "seconds", "accuracy", percent=True).count("<circle") == 1
+
+
+@pytest.mark.parametrize("values", [[3e11, 1e12], [1.0, 5e10], [math.nan, 1.0], [1e20, 1e20], [2.0, math.inf]])
+def test_figures_of_any_size_are_drawn_and_what_is_no_number_is_left_out(values: list[float]) -> None:
+    drawn = plot_svg({"a": [(i + 1, v) for i, v in enumerate(values)]}, "epochs", "error", percent=False)
+    assert drawn.count("<circle") == 1 and not {"nan", "inf"} & set(re.findall(r"[a-z]+", drawn))
+    assert 3 <= drawn.count("stroke-dasharray") <= 20
 
 
 def test_the_longest_name_has_room() -> None:

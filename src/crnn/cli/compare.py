@@ -152,7 +152,7 @@ def _print(comparison: Comparison, title: str) -> None:
         metrics, cells = m.tested.report.metrics, [m.name]
         for key in keys:
             unit = explained[key][2]
-            cells.append(_cell(metrics[key], unit))
+            cells.append(_cell(metrics.get(key), unit))
             if key == leading:
                 ends = [metrics.get(f"{key}{end}") for end in ("_low", "_high")]
                 cells.append(_span([e for e in ends if e is not None], unit))

@@ -209,7 +209,7 @@ class Progress(Callback):
             "loss": float(module.epoch_loss) / max(1, self.steps),
             "samples_per_second": self.samples / busy,
             "waiting": self.waited / busy,
-            "seconds": round(keep.seconds, 1),
+            "seconds": round(keep.seconds, 3),
             **{key: keep.figures[key] for key in task.figures if key in keep.figures},
         }
         module.log("train/loss", row["loss"])

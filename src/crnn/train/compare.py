@@ -21,7 +21,7 @@ from crnn.errors import CrnnError, DataError, SettingsError, TrainingError
 from crnn.files import write_aside
 from crnn.recipe import Recipe
 from crnn.train.evaluate import Tested, evaluate, figures_of_others, report_of
-from crnn.train.fit import EPOCHS, RECIPE, STATE, fit
+from crnn.train.fit import EPOCHS, RECIPE, STATE, device_of, fit
 from crnn.train.prepare import prepare, read_parts
 from crnn.types import Sample
 
@@ -75,8 +75,10 @@ def compare(
     another comparison, the first model's error if all fail.
     """
     out = Path(out)
-    for name, recipe in recipes.items():
-        _try(name if len(recipes) > 1 else "", recipe)
+    judged = {name: _try(name if len(recipes) > 1 else "", recipe) for name, recipe in recipes.items()}
+    if len(set(judged.values())) > 1:
+        given = "the models are judged by different figures: " + ", ".join(f"{n} by {j}" for n, j in judged.items())
+        raise SettingsError(given, expected="one", do="Compare what has the same task and scale.")
     numbers = range(1, max(1, next(iter(recipes.values())).data.folds) + 1)
     runs: dict[str, list[_Run]] = {name: [] for name in recipes}
     failed: dict[str, CrnnError] = {}
@@ -108,15 +110,17 @@ def compare(
     return Comparison(models, failed, part)
 
 
-def _try(name: str, recipe: Recipe) -> None:
-    """A model that cannot read these data is told, by its ``name``, before the others have trained for hours; as are
-    data of which no part is left to test on."""
+def _try(name: str, recipe: Recipe) -> str:
+    """The figure by which a model is judged. What cannot be trained or tested, on these data or this machine, is told by
+    its ``name`` before the others have trained for hours."""
     try:
-        held = prepare(recipe).valid.samples
-        if not (held or recipe.data.folds or read_parts(recipe, [])["test"]):
+        device_of(recipe.train)
+        prepared = prepare(recipe)
+        if not (prepared.valid.samples or recipe.data.folds or read_parts(recipe, [])["test"]):
             given = "holds neither a test nor a validation part to test on"
             do = "Name the part test, or leave data.valid_share out."
             raise DataError(given, expected="one of them", do=do, file=recipe.data.train)
+        return prepared.bundle.task.best[0]
     except (SettingsError, DataError) as error:
         if not name:
             raise
@@ -194,7 +198,7 @@ def _epochs(recipe: Recipe, folder: Path, minutes: float) -> int:
         with write_aside(path) as file:
             json.dump({"seconds of an epoch": seconds}, file)
     seconds = json.loads(path.read_text(encoding="utf-8"))["seconds of an epoch"]
-    return max(1, int(60 * minutes / seconds))
+    return max(1, int(60 * minutes / max(seconds, 1e-3)))
 
 
 def _together(name: str, runs: Sequence[_Run], others: Mapping[str, Mapping[str, Any]]) -> Compared:

@@ -18,8 +18,9 @@ def plot_svg(series: Mapping[str, Points], across: str, up: str, *, percent: boo
     """Each of ``series`` as a line with its name at its end, or as a dot where it is one point.
 
     ``across`` and ``up`` name the axes; what is 0 across stands at the left edge. ``percent`` shows fractions as per
-    cent.
+    cent. Points that are not finite are left out.
     """
+    series = {name: [p for p in line if all(map(math.isfinite, p))] for name, line in series.items()}
     points = [p for line in series.values() for p in line]
     if not points:
         return ""
@@ -90,8 +91,9 @@ def _decades(values: Sequence[float]) -> list[float]:
 def _round_steps(values: Sequence[float], most: float = math.inf) -> list[float]:
     """Four to seven round numbers that enclose ``values``, none above ``most`` if no value is."""
     low, high = min(values), max(values)
-    span = (high - low) or abs(high) or 1.0
-    step = next(s for e in range(-9, 10) for s in (10.0**e, 2 * 10.0**e, 5 * 10.0**e) if span / s <= 5)
+    span = max(high - low, 1e-9 * abs(high), 1e-9) if high > low else abs(high) or 1.0
+    least = 10.0 ** max(-9, math.floor(math.log10(span / 5)))
+    step = next(s for s in (least, 2 * least, 5 * least, 10 * least) if span / s <= 5)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     if last == first:
         first, last = (first - 1, last) if high >= most else (first, last + 1)
