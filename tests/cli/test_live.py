@@ -60,7 +60,9 @@ def live(
     return run
 
 
-def test_a_test_tells_live_and_whole_side_by_side(listener: Path, tmp_path: Path) -> None:
+def test_a_test_tells_live_and_whole_side_by_side(
+    listener: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sounds = [speech(), speech(0.7)]
     for i, x in enumerate(sounds):
         (tmp_path / f"{i}.wav").write_bytes(wav(x, rate=(RATE, 2 * RATE)[i]))
@@ -76,6 +78,12 @@ def test_a_test_tells_live_and_whole_side_by_side(listener: Path, tmp_path: Path
     assert 0 < whole["piece_ms"] <= whole["piece_ms_most"] and whole["real_time_factor"] > 0
     page = (tmp_path / "t.html").read_text(encoding="utf-8")
     assert "Real-time factor" in page and "heard live" in page
+    printed = capsys.readouterr().out.partition("Compared with other answers")[2]
+    columns, rate = (
+        next(row for row in printed.splitlines() if name in row) for name in ("heard live", "Letter errors")
+    )
+    assert [cell.strip() for cell in columns.split("┃")[2:-1]] == ["this network", "heard live", "says nothing"]
+    assert rate.count(f"{100 * whole['cer']:.2f} %") >= 2
 
 
 def expected(listener: Path) -> str:

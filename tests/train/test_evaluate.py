@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from crnn.cli.test import read_answers
 from crnn.errors import DataError
 from crnn.tasks import TASKS
 from crnn.train.evaluate import figures_of_others
@@ -114,3 +116,12 @@ def test_what_is_no_answer_is_refused_with_its_place(name: str, y: Any, answer: 
     with pytest.raises(DataError, match=expected) as error:
         figures(made(name), y, answer, PICTURES.get(name))
     assert str(error.value).startswith("one.png: ") and "'other'" in str(error.value)
+
+
+def test_files_of_predict_are_answers_of_another_program(tmp_path: Path) -> None:
+    rows = [{"id": 1, "text": "a"}, {"id": "b", "score": 0.5, "events": []}, {"id": "c", "sentence": "s", "boxes": 0}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert read_answers(f"other={tmp_path / 'a.jsonl'}") == ("other", {"1": "a", "b": [], "c": "s"})
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "words": []}', encoding="utf-8")
+    with pytest.raises(DataError, match="id and answer"):
+        read_answers(f"other={tmp_path / 'a.jsonl'}")

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from crnn.cli.options import (
     BUNDLES,
@@ -154,6 +155,10 @@ def _say_seen(console: Console, learned: str | None, data: str, part: str | None
         console.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
+ANSWERS = ("answer", "text", "label", "value", "sentence", "events", "boxes")
+"""What an answer may be called, also in files that ``crnn predict`` writes."""
+
+
 def read_answers(text: str) -> tuple[str, dict[str, Any]]:
     """``NAME=FILE.jsonl`` as the name and the answers by id."""
     name, equals, file = text.partition("=")
@@ -162,18 +167,27 @@ def read_answers(text: str) -> tuple[str, dict[str, Any]]:
         raise SettingsError(f"--baseline {text!r}", expected=expected, do="Write: --baseline tesseract=texts.jsonl")
     try:
         rows = [_json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
-        return name, {
-            str(row["id"]): next(row[k] for k in ("answer", "text", "label", "value") if k in row) for row in rows
-        }
+        return name, {str(row["id"]): next(row[key] for key in ANSWERS if key in row) for row in rows}
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise DataError(f"cannot be read ({error})", expected=expected, do="Mend the file.", file=file) from error
 
 
 def _print(tested: Any, title: str) -> None:
-    """The table of figures on standard output."""
+    """The table of figures on standard output, and that of what stands beside the network, a column each."""
+    from crnn.train.report import beside
+
     print_figures(
         tested.report.metrics, tested.report.details.get("figures", {}), f"{title}, {len(tested.samples):,} samples"
     )
+    others = beside(tested.report)
+    if others["rows"]:
+        table = Table(title="Compared with other answers", title_justify="left")
+        table.add_column("figure")
+        for name in others["rows"]:
+            table.add_column(Text(name), justify="right")
+        for label, *cells in zip(others["labels"], *others["rows"].values(), strict=True):
+            table.add_row(Text(label), *cells)
+        Console().print(table)
 
 
 def print_figures(metrics: Any, explained: Any, title: str) -> None:

@@ -161,7 +161,7 @@ def write_html(
         title=title,
         summary=summary,
         figures=_figures(report.metrics, explained, report.details.get("tabled", ())),
-        baselines=_baselines(report, explained),
+        baselines=beside(report),
         confusions=[(_sign(truth), _sign(read), count) for truth, read, count in report.details.get("confusions", ())],
         charts=[(title, Markup(svg)) for title, svg in report.details.get("charts", ()) if svg],
         wide=_wide(report.details.get("confusions", ())),
@@ -194,9 +194,11 @@ def _figures(metrics: Mapping[str, float], explained: Mapping[str, Any], tabled:
     return figures
 
 
-def _baselines(report: Report, explained: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of this network and the baselines, in the figures that any of the latter has, without intervals; among
-    others it has its name (``network`` of the details)."""
+def beside(report: Report) -> dict[str, Any]:
+    """A table of this network and the baselines, in the figures that any of the latter has, without intervals:
+    ``labels`` of the figures, and ``rows`` of words by name, none where there is nothing to compare. Among others the
+    network has its name (``network`` of the details)."""
+    explained = report.details.get("figures", {})
     shared = [name for name in report.metrics if any(name in figures for figures in report.baselines.values())]
     names = [name for name in shared if not name.endswith((LOW, HIGH))]
     own = report.details.get("network", "this network")
