@@ -64,10 +64,14 @@ class Span:
 
     @property
     def whole(self) -> bool:
-        """Whether there is no gap in what is seen, and its last step was measured, as it is in use: the line across a
-        gap that goes on behind would point at what is to be foretold."""
-        line = self.timeline
-        return bool(line.gaps[self.stop] == line.gaps[self.start] and not line.filled[self.stop - 1].any())
+        """Whether there is no gap in what is seen."""
+        return bool(self.timeline.gaps[self.stop] == self.timeline.gaps[self.start])
+
+    @property
+    def measured(self) -> bool:
+        """Whether the last step that is seen was measured, as it is in use: the line across a gap that goes on behind
+        would point at what is to be foretold."""
+        return not self.timeline.filled[self.stop - 1].any()
 
 
 def covered(spans: Iterable[Span]) -> list[np.ndarray]:

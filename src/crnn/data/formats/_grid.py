@@ -122,7 +122,7 @@ def fill(grid: Grid, most: int, name: str, columns: Sequence[int], end: int | No
             findings.append(Finding("warning", "begins late or ends early", name, said, do))
     if filled:
         said = f"has {sum(filled.values())} absent numbers that lie on straight lines now, in {_names(list(filled))}"
-        do = "No window ends there or has them to foretell; task.fill says how long a gap may be."
+        do = "No window is tested that ends there or has them to foretell; task.fill says how long a gap may be."
         findings.append(Finding("note", "gaps filled", name, said, do))
     if long:
         begin, stop, _ = min(long)

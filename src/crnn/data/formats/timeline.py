@@ -1,8 +1,8 @@
 """Numbers in equal steps of time: a CSV file (or several in a folder), a row a step, a date column or none.
 
 Each sample is a window: what was seen, and what came. Rows are sorted by their dates, several of one date become their
-mean, short gaps are filled by straight lines; longer ones no window crosses. Where a line was drawn no window ends, for
-it would point at what comes, and none has its truths. Each of these is said (``crnn check``).
+mean, short gaps are filled by straight lines; longer ones no window crosses. No window of validation and test ends where
+a line was drawn, for it would point at what comes, or has its truths there. Each of these is said (``crnn check``).
 Columns that are known beforehand, and the calendar, become channels that run ahead: at each step stands what they will
 be at the last step of the forecast that is made there, so that a network needs no second input for them.
 """
@@ -123,16 +123,19 @@ class _Made:
             raise DataError(given, expected=expected, do=do, file=file)
 
     def windows(self, part: Split | None, *, alone: bool) -> Iterator[Sample]:
-        """All windows without a long gap whose last step and whose truths were measured; those of a file that is one
-        ``part`` belong to it. Where a training part is ``alone``, its end is the validation part."""
-        a, truth = self.ahead, self.timeline.truth
+        """All windows without a long gap; those of a file that is one ``part`` belong to it. Where a training part is
+        ``alone``, its end is the validation part. Lines across short gaps may be learned from; what is judged by has
+        its last step and its truths measured."""
+        a, filled = self.ahead, self.timeline.table[:, list(self.timeline.targets)]
         shares: Sequence[float]
-        steps = len(truth)
+        steps = len(filled)
         if part == "train" and alone:
             part, shares = None, (LEARNED, 1 - LEARNED, 0.0)
         else:
             shares = self._shares(steps) if part is None else ()
-        unknown = np.concatenate([[0], np.cumsum(~np.isfinite(truth).all(1))])
+        unknown, invented = (
+            np.concatenate([[0], np.cumsum(~np.isfinite(numbers).all(1))]) for numbers in (filled, self.timeline.truth)
+        )
         ids = self._words()
         found = False
         for start, split in cut(
@@ -144,13 +147,13 @@ class _Made:
             span = Span(self.timeline, start, stop, until)
             if not span.whole or unknown[until] > unknown[first]:
                 continue
+            if split != "train" and (not span.measured or invented[until] > invented[first]):
+                continue
             found = True
-            yield Sample(f"{self.name}:{ids[stop - 1]}", span, truth[first:until], split=split)
+            yield Sample(f"{self.name}:{ids[stop - 1]}", span, filled[first:until], split=split)
         if not found:
-            given = f"has no {a.window + a.lead + a.horizon - 1} steps in a row without a long gap, within one part, "
-            given += "of which the last to be seen and those to be foretold were measured"
-            do = "Shorten task.window or task.horizon, name fewer columns (task.columns, task.targets), "
-            do += "raise task.fill, or change task.shares."
+            given = f"has no {a.window + a.lead + a.horizon - 1} steps in a row without a long gap, within one part"
+            do = "Shorten task.window or task.horizon, raise task.fill, or change task.shares."
             raise DataError(given, expected="a window at least", do=do, file=self.file)
 
     def last(self) -> Sample:

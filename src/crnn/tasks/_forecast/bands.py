@@ -59,7 +59,7 @@ class Banded(Common):
             stop = span.stop - back
             own = Span(span.timeline, span.start - back, stop, stop + ahead)
             y = span.timeline.truth[own.until - s.horizon : own.until]
-            if own.whole and np.isfinite(y).all():
+            if own.whole and own.measured and np.isfinite(y).all():
                 found.append(Sample(f"{sample.id} -{back}", own, y))
         return found
 
