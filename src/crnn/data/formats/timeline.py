@@ -1,8 +1,8 @@
 """Numbers in equal steps of time: a CSV file (or several in a folder), a row a step, a date column or none.
 
 Each sample is a window: what was seen, and what came. Rows are sorted by their dates, several of one date become their
-mean, short gaps are filled by straight lines; longer ones no window crosses. No window of validation and test ends where
-a line was drawn, for it would point at what comes, or has its truths there. Each of these is said (``crnn check``).
+mean, short gaps are filled by straight lines; longer ones no window crosses. In validation and test no window ends on
+such a line, for it would point at what comes, or has its truths there. Each of these is said (``crnn check``).
 Columns that are known beforehand, and the calendar, become channels that run ahead: at each step stands what they will
 be at the last step of the forecast that is made there, so that a network needs no second input for them.
 """
