@@ -28,6 +28,37 @@ def test_sums_and_means_are_what_their_names_say() -> None:
     assert figures["psnr"] == pytest.approx((10 * np.log10(4) + 3 * 100) / 4), "of frames that are the same, 100 dB"
 
 
+def test_what_was_not_measured_does_not_count() -> None:
+    rng = np.random.default_rng(0)
+    truth, said = rng.random((2, 3, 1, 16, 16)).astype(np.float32)
+    whole, holed = Sums((0.5,), probabilities=True), Sums((0.5,), probabilities=True)
+    whole.add(truth[:2], said[:2])
+    truth[2] = np.nan  # a frame of which nothing is known
+    holed.add(truth, said)
+    assert holed.figures() == pytest.approx(whole.figures())
+    truth[:2, :, 5:9, 5:9] = np.nan
+    found = []
+    for wrong in (0.0, 0.3, 0.9):
+        said[:2, :, 5:9, 5:9] = wrong
+        sums = Sums((0.5,), probabilities=True)
+        sums.add(truth, said)
+        found.append(sums.figures())
+    assert found[0] == found[1] == found[2], "whatever is said there"
+    said[0, 0, 0, 0] = np.nan
+    sums.add(truth, said)
+    assert np.isnan(sums.figures()["mse_mean"]), "an answer that is no number is not left out"
+
+
+@pytest.mark.parametrize("low", [0.0, 280.0, 101_325.0])
+def test_ssim_does_not_depend_on_where_a_scale_begins(low: float) -> None:
+    rng = np.random.default_rng(0)
+    truth, said = (20 * rng.random((2, 1, 32, 32)).astype(np.float32) for _ in range(2))
+    expected = ssim(torch.from_numpy(truth / 20), torch.from_numpy(said / 20)).mean().item()
+    sums = Sums(span=20.0, low=low)
+    sums.add(truth + np.float32(low), said + np.float32(low))
+    assert sums.figures()["ssim"] == pytest.approx(expected, abs=1e-2)
+
+
 def test_events_at_a_threshold() -> None:
     truth = np.array([0, 0, 1, 1, 2, 2, 2, 0], np.float32).reshape(1, 1, 2, 4)
     said = np.array([0, 1, 1, 0, 2, 2, 0, 0], np.float32).reshape(1, 1, 2, 4)

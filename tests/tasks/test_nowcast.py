@@ -86,6 +86,22 @@ def test_every_choice_learns_with_all_its_weights(choice: dict[str, Any]) -> Non
     assert first.value.min() >= 0 and first.value.max() <= 1, "on the scale of the data"
 
 
+@pytest.mark.parametrize("choice", [c for c in CHOICES if "loss" in c] + [{"forecaster": "fed", "sampling": 9}])
+def test_what_was_not_measured_is_not_learned(choice: dict[str, Any]) -> None:
+    bundle = made(scale="rain" if choice.get("loss") == "balanced" else "unit", **choice)
+    batch = batch_of(bundle)
+    truth = batch.targets.x
+    truth[0, :, :, :4] = torch.nan
+    truth[1, 1] = torch.nan
+    net = bundle.net.train()
+    loss = bundle.task.loss(net, batch)
+    loss.backward()
+    assert loss.isfinite() and all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
+    said, name = torch.rand(truth.shape, requires_grad=True), bundle.task.settings.loss
+    frames_loss(name, said, truth, odds=False, levels=[0.3, 0.6], weights=[1, 2, 3]).backward()
+    assert said.grad is not None and not said.grad[truth.isnan()].any() and said.grad[~truth.isnan()].any()
+
+
 def test_any_number_of_frames_can_be_asked_for() -> None:
     for forecaster in ("empty", "fed", "moved"):
         bundle = made(forecaster=forecaster)
@@ -208,6 +224,18 @@ def test_baselines_stand_beside_the_figures() -> None:
     assert set(figures) <= set(details["figures"])
     assert len(details["charts"]) == 3 and all(PERSISTENCE in svg for _, svg in details["charts"])
     assert task.truth(replace(sample, y=None)) is None
+    holed = replace(sample, y=frames[4:].copy())
+    holed.y[:, 3:5, 3:5] = np.nan
+    figures = task.score([(task.truth(holed), perfect)])
+    assert figures["csi"] == 1 and figures["ssim"] == pytest.approx(1) and figures["mse_mean"] == 0, "as if all was"
+    assert "<img" in task.show(perfect, task.truth(holed))
+
+
+def test_the_structure_of_frames_is_that_above_their_lowest_value() -> None:
+    task = made(space=(24, 24), scale="none").task
+    frames = 20 * np.stack([spot(i) for i in range(7)])
+    rows = [task.baselines([Sample("a", x[:4], x[4:])])[PERSISTENCE] for x in (frames, frames + np.float32(101_325))]
+    assert rows[1]["ssim"] == pytest.approx(rows[0]["ssim"], abs=1e-3) and rows[0]["ssim"] < 0.95
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ came, ``misses`` came only, ``alarms`` were foretold only::
 
     CSI = hits / (hits + misses + alarms)    POD = hits / (hits + misses)    FAR = alarms / (hits + alarms)
     HSS = (hits quiet - misses alarms) / (half of (came (misses + quiet) + foretold (alarms + quiet)))
+
+Pixels of which the truth is NaN were not measured, and do not count.
 """
 
 from __future__ import annotations
@@ -57,7 +59,10 @@ class Sums:
     """Whether values are probabilities, so that they have a cross-entropy."""
     span: float = 1.0
     """From the lowest value to the highest, for SSIM and PSNR."""
-    count: int = 0
+    low: float = 0.0
+    """The lowest value, for SSIM: a scale that begins far above 0 (kelvin) would say that all frames are alike."""
+    counts: Any = 0
+    """Of each frame ahead, samples in which any of it was measured."""
     pixels: int = 0
     frames: dict[str, np.ndarray] = field(default_factory=dict)
     table: Any = 0
@@ -65,29 +70,35 @@ class Sums:
     def add(self, truth: np.ndarray, said: np.ndarray, *, scaled: tuple[np.ndarray, np.ndarray] | None = None) -> None:
         """One sample; ``scaled`` are both on a scale from 0 to 1, if their own is another."""
         frames, self.pixels = len(truth), truth[0].size
-        error = said.astype(np.float64) - truth
-        t, s = truth.reshape(frames, -1), said.reshape(frames, -1)
-        a, b = scaled or (truth / self.span, said / self.span)
-        square = ((b.astype(np.float64) - a) ** 2).reshape(frames, -1).mean(1)
+        a, b = scaled or ((truth - self.low) / self.span, (said - self.low) / self.span)
+        known = ~np.isnan(truth.reshape(frames, -1))
+        t, s, u, v = (np.where(known, x.reshape(frames, -1), 0) for x in (truth, said, a, b))
+        there, count = known.any(1), np.maximum(1, known.sum(1))
+        error = s.astype(np.float64) - t
         found = {
-            "mse": (error**2).reshape(frames, -1).mean(1),
-            "mae": abs(error).reshape(frames, -1).mean(1),
+            "mse": (error**2).sum(1) / count,
+            "mae": abs(error).sum(1) / count,
             "ssim": ssim(torch.from_numpy(np.float32(a)), torch.from_numpy(np.float32(b))).numpy(),
-            "psnr": -10 * np.log10(np.maximum(square, 1e-10)),
+            "psnr": -10 * np.log10(np.maximum(((v.astype(np.float64) - u) ** 2).sum(1) / count, 1e-10)),
             "correlation": _correlation(t, s),
         }
         if self.probabilities:
             p = np.clip(s.astype(np.float64), NEAR, 1 - NEAR)
-            found["cross_entropy"] = -(t * np.log(p) + (1 - t) * np.log1p(-p)).sum(1)
+            found["cross_entropy"] = -((t * np.log(p) + (1 - t) * np.log1p(-p)) * known).sum(1)
         for name, row in found.items():
-            self.frames[name] = self.frames.get(name, 0) + row
+            self.frames[name] = self.frames.get(name, 0) + np.where(there, row, 0)
         if self.thresholds:
-            self.table = self.table + _table(t, s, self.thresholds)
-        self.count += 1
+            self.table = self.table + _table(t, s, known, self.thresholds)
+        self.counts = self.counts + there
 
     def mean(self, name: str) -> np.ndarray:
-        """A figure by frame ahead ``(frames,)``."""
-        return self.frames[name] / self.count
+        """A figure by frame ahead ``(frames,)``; NaN where nothing was measured."""
+        return _over(self.frames[name], self.counts)
+
+    def _whole(self, name: str) -> float:
+        """Its mean over the frames ahead."""
+        rows = self.mean(name)[self.counts > 0]
+        return float(rows.mean()) if len(rows) else float("nan")
 
     def at_thresholds(self, name: str) -> np.ndarray:
         """csi, pod, far or hss ``(frames, thresholds)``; NaN where nothing came and nothing was foretold."""
@@ -95,14 +106,14 @@ class Sums:
 
     def figures(self) -> dict[str, float]:
         """All figures of all frames together."""
-        mse, mae = float(self.mean("mse").mean()), float(self.mean("mae").mean())
+        mse, mae = self._whole("mse"), self._whole("mae")
         found = {}
         if self.probabilities:
-            found["cross_entropy_per_sequence"] = float(self.mean("cross_entropy").sum())
-            found["cross_entropy_per_frame"] = float(self.mean("cross_entropy").mean())
+            found["cross_entropy_per_sequence"] = self._whole("cross_entropy") * int((self.counts > 0).sum())
+            found["cross_entropy_per_frame"] = self._whole("cross_entropy")
         found |= {"mse_mean": mse, "mse_sum_per_frame": mse * self.pixels}
         found |= {"mae_mean": mae, "mae_sum_per_frame": mae * self.pixels}
-        found |= {name: float(self.mean(name).mean()) for name in ("ssim", "psnr", "correlation")}
+        found |= {name: self._whole(name) for name in ("ssim", "psnr", "correlation")}
         if self.thresholds:
             whole = self.table.sum(0)
             for name in AT_THRESHOLD:
@@ -140,7 +151,10 @@ def named(thresholds: Sequence[float]) -> dict[str, tuple[str, str, str]]:
 
 def ssim(truth: Tensor, said: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004) of frames ``(frames, channels, height, width)`` on a scale from 0 to 1:
-    ``(frames,)``, in a Gaussian window of 11 x 11 (deviation 1.5), as far as it lies inside the frame."""
+    ``(frames,)``, in a Gaussian window of 11 x 11 (deviation 1.5), as far as it lies inside the frame. A window in part
+    of which ``truth`` is NaN speaks of the rest, and counts as much; where nothing was measured, all are alike."""
+    known = ~truth.isnan()
+    truth, said = (torch.where(known, x, 0.0) for x in (truth, said))
     taps = min(TAPS, *truth.shape[2:])
     place = torch.arange(taps, dtype=truth.dtype, device=truth.device) - (taps - 1) / 2
     weights = torch.exp(-((place / WIDTH) ** 2) / 2)
@@ -150,12 +164,14 @@ def ssim(truth: Tensor, said: Tensor) -> Tensor:
         x = x.flatten(0, 1)[:, None]
         return F.conv2d(F.conv2d(x, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
 
-    t, s = blurred(truth), blurred(said)
-    variances = blurred(truth * truth) - t * t + blurred(said * said) - s * s
-    both = blurred(truth * said) - t * s
+    share = blurred(known.to(truth.dtype))
+    parts = (truth, said, truth * truth + said * said, truth * said)
+    t, s, squares, product = (blurred(x) / share.clamp(min=1e-12) for x in parts)
+    variances, both = squares - t * t - s * s, product - t * s
     near, far = 0.01**2, 0.03**2
     y = (2 * t * s + near) * (2 * both + far) / ((t * t + s * s + near) * (variances + far))
-    return y.view(*truth.shape[:2], -1).mean((1, 2))
+    above, below = (x.view(len(truth), -1).sum(1) for x in (y * share, share))
+    return torch.where(below > 0, above / below.clamp(min=1e-12), 1.0)
 
 
 def _correlation(truth: np.ndarray, said: np.ndarray) -> np.ndarray:
@@ -167,13 +183,13 @@ def _correlation(truth: np.ndarray, said: np.ndarray) -> np.ndarray:
     return np.where(empty, 1.0, both / np.maximum(size, 1e-12))
 
 
-def _table(truth: np.ndarray, said: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
-    """Hits, misses, alarms, quiet of rows: ``(rows, thresholds, 4)``."""
+def _table(truth: np.ndarray, said: np.ndarray, known: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """Hits, misses, alarms, quiet of rows, as far as they are ``known``: ``(rows, thresholds, 4)``."""
     found = []
     for threshold in thresholds:
-        came, told = truth >= threshold, said >= threshold
+        came, told = known & (truth >= threshold), known & (said >= threshold)
         hits, alarms, misses = (came & told).sum(1), (~came & told).sum(1), (came & ~told).sum(1)
-        found.append(np.stack([hits, misses, alarms, came.shape[1] - hits - misses - alarms], -1))
+        found.append(np.stack([hits, misses, alarms, known.sum(1) - hits - misses - alarms], -1))
     return np.stack(found, 1).astype(np.float64)
 
 
@@ -185,4 +201,8 @@ def _rate(name: str, table: np.ndarray) -> np.ndarray:
     else:
         above = alarms if name == "far" else hits
         below = {"csi": hits + misses + alarms, "pod": hits + misses, "far": hits + alarms}[name]
+    return _over(above, below)
+
+
+def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)

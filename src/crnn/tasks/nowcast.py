@@ -167,8 +167,8 @@ class Nowcast(FramesReport):
         return Doubts(tuple(findings))
 
     def along(self, y: Any, steps: int, scale: float) -> np.ndarray:
-        """The frames to foretell, which are varied as those that are seen."""
-        return self.kind.decode(y)
+        """The frames to foretell, NaN where nothing was measured, which are varied as those that are seen."""
+        return self.kind.measured(y)
 
     def encode(self, sample: Sample) -> Sample:
         return sample if sample.y is None else replace(sample, y=self.kind.finish(sample.y))
@@ -191,7 +191,7 @@ class Nowcast(FramesReport):
         return dict(weights)
 
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
-        """Mean over the pixels; see ``_frames.loss``."""
+        """Mean over the pixels that were measured; see ``_frames.loss``."""
         s, truth = self.settings, batch.targets.x
         share = 0.0
         head = getattr(net, "head", None)

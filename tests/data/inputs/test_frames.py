@@ -55,6 +55,7 @@ def test_what_was_not_measured_is_taken_from_before() -> None:
     kind = learned(x, missing=-99)
     y = kind.decode(x)[:, 0]
     assert y[0, 0, 0] == 0 and y[1, 1, 1] == y[2, 1, 1] == 3 and y[2, 0, 0] == 4
+    assert np.isnan(kind.measured(x)).sum() == 4 and np.isnan(kind.measured(x)[2, 0, 0, 0]), "as a truth, nothing"
     (finding,) = [f for f in kind.look(x).findings if f.kind == "missing values"]
     assert "4 values of 12" in finding.sentence
 

@@ -58,8 +58,8 @@ class Frames(Kind):
         """What stored values are multiplied by to be in their unit, such as 0.1 for tenths of mm/h; 0 takes 1/255 for
         whole numbers of 8 bits and 1 for others."""
         missing: float | None = None
-        """Stored value that means: not measured; NaN always does. Such a pixel gets its value of the frame before, or 0
-        where there is none."""
+        """Stored value that means: not measured; NaN always does. Such a pixel is seen with its value of the frame
+        before, or 0 where there is none; where it was to be foretold, it does not count."""
         shrink: Count = 1
         """Pixels in height and width of which the mean is taken."""
         largest: Count = 1024
@@ -142,13 +142,20 @@ class Frames(Kind):
         return Extent(header.size[0] * header.size[1], header.seconds or 0.0)
 
     def decode(self, source: Source) -> np.ndarray:
+        return self._decode(source, bridged=True)
+
+    def measured(self, source: Source) -> np.ndarray:
+        """The same, NaN where nothing was measured: truths."""
+        return self._decode(source, bridged=False)
+
+    def _decode(self, source: Source, *, bridged: bool) -> np.ndarray:
         file = source.film if isinstance(source, Clip) else source if isinstance(source, Path) else None
         x = _stored(source)
         factor = self.settings.factor or (1 / 255 if x.dtype == np.uint8 else 1.0)
         gaps = _gaps(x, self.settings.missing)
         x = x.astype(np.float32) * np.float32(factor) if factor != 1 else x.astype(np.float32)
         if gaps is not None:
-            x = _filled(x, gaps)
+            x = _filled(x, gaps) if bridged else np.where(gaps, np.float32(np.nan), x)
         if self.settings.shrink > 1:
             x = _shrunk(x, self.settings.shrink)
         if max(x.shape[2:], default=0) > self.settings.largest or not x.size:
@@ -200,7 +207,11 @@ class Frames(Kind):
         found = []
         if gaps is not None:
             given = f"has {gaps.sum():,} values of {gaps.size:,} that were not measured"
-            found.append(Finding("note", "missing values", None, given, "They are taken from the frame before."))
+            found.append(
+                Finding(
+                    "note", "missing values", None, given, "They are seen as in the frame before, and are no truth."
+                )
+            )
         if not np.ptp(x):
             given, do = "has one value everywhere", "Nothing needs to be done if nothing was there to measure."
             return Look(len(x), None, (*found, Finding("note", "empty frames", None, given, do)))

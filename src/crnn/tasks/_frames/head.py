@@ -21,7 +21,7 @@ SMALL = 0.1  # of its usual size is the last layer at first, where it says chang
 
 class Told(NamedTuple):
     """How many frames are wanted; in training the true ones on the network's scale ``(batch, steps, channels, height,
-    width)``, and the share of steps at which a forecaster that is fed sees these."""
+    width)``, NaN where nothing was measured, and the share of steps at which a forecaster that is fed sees these."""
 
     steps: int
     truth: Tensor | None = None
@@ -104,5 +104,6 @@ class Forecaster(nn.Module):
             x = y.sigmoid() if self.odds else y
             if truth is not None and told.share:
                 seen = torch.rand(len(x), device=x.device) < told.share
-                x = torch.where(seen.view(-1, *[1] * (x.dim() - 1)), truth[:, step], x)
+                there = seen.view(-1, *[1] * (x.dim() - 1)) & ~truth[:, step].isnan()
+                x = torch.where(there, truth[:, step], x)
         return torch.stack(said, 1)
