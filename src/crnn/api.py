@@ -54,6 +54,9 @@ def align(reader: str | Path | Answering, sources: Any, texts: str | Sequence[st
     and for a source too short for its text, ``SettingsError`` for a bundle that reads no text.
     """
     given = reader if isinstance(reader, Answering) else predictor(reader)
+    if len(given.voters) > 1:
+        said, do = f"{len(given.voters)} bundles are to place a text", "Take the one that reads best."
+        raise SettingsError(said, expected="one", do=do)
     many = isinstance(sources, (list, tuple))
     pairs = list(zip(sources, texts, strict=True)) if many else [(sources, texts)]
     samples = [given._sample(source) for source, _ in pairs]
@@ -63,8 +66,9 @@ def align(reader: str | Path | Answering, sources: Any, texts: str | Sequence[st
     own.bundle = replace(given.bundle, task=task)
     own.task = task
     found = own([replace(sample, id=id) for id, sample in zip(ids, samples, strict=True)])
+    direction = given.task.alphabet.direction
     placed = [
-        replace(p, id=sample.id, parts=words_of(p.parts) if words else p.parts)
+        replace(p, id=sample.id, parts=words_of(p.parts, direction) if words else p.parts)
         for p, sample in zip(found, samples, strict=True)
     ]
     return placed if many else placed[0]
@@ -182,6 +186,11 @@ def fit(
     made = _recipe(recipe, model)
     from crnn.train.fit import fit as run_fit
 
+    in_memory = not isinstance(run, (str, Path))
+    if resume if in_memory else out is not None:
+        given = "resume is given with data in memory" if in_memory else f"out is given with the folder {run}"
+        expected = "the folder of a run" if in_memory else "data in memory with it"
+        raise SettingsError(given, expected=expected, do="Leave it out.")
     if isinstance(run, (str, Path)):
         return run_fit(made, run, start=start, resume=resume)
     samples = list(samples_of(_arrays(run)))

@@ -18,6 +18,7 @@ from crnn.decode.align import align
 from crnn.decode.ctc_greedy import along
 from crnn.errors import DataError, SettingsError
 from crnn.tasks import words_of
+from crnn.text import display_order
 from crnn.types import Part
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "typewriting"
@@ -56,6 +57,29 @@ def test_words_are_what_stands_between_spaces() -> None:
     letters = [Part(x, i, i + 1, 0.5 + i / 10) for i, x in enumerate("ab c")]
     assert words_of(letters) == (Part("ab", 0, 2, 0.5), Part("c", 3, 4, 0.8))
     assert words_of([]) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["שלום עולם", "אבג 12 34 דהו", "(שלום) עולם, 12.5 אב", "abc שלום hello, world", "אב אב", "مرحبا بالعالم 12", ""],
+)
+def test_words_from_right_to_left_are_those_of_the_text(text: str) -> None:
+    """Its letters lie as they are displayed, each a pixel wide."""
+    shown = display_order(text)
+    words = words_of([Part(x, i, i + 1, 0.5) for i, x in enumerate(shown)], "rtl")
+    assert [word.value for word in words] == text.split()
+    for word in words:
+        assert sorted(shown[int(word.start) : int(word.stop)].strip("()")) == sorted(word.value.strip("()"))
+    if text == "שלום עולם":
+        assert [(word.start, word.stop) for word in words] == [(5, 9), (0, 4)]
+
+
+def test_words_that_the_rule_of_display_tears_are_read_each_for_itself() -> None:
+    """The mark at the end of such a line stands before the Latin words."""
+    shown = display_order("שלום hello world!")
+    assert shown.startswith("!hello world ")
+    words = words_of([Part(x, i, i + 1, 0.5) for i, x in enumerate(shown)], "rtl")
+    assert [word.value for word in words] == ["שלום", "world", "hello!"]
 
 
 @pytest.fixture(scope="module")

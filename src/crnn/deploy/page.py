@@ -151,7 +151,8 @@ class PageReader:
         strips = [cut(grey, line) for block in blocks for line in block]
         name, texts = self._texts([strip for strip, _ in strips])
         read = iter(zip(texts, strips, strict=True))
-        told = [tuple(_with(line, *next(read)) for line in block) for block in blocks]
+        direction = "ltr" if name is None else self.readers[name].task.alphabet.direction
+        told = [tuple(_with(line, *next(read), direction) for line in block) for block in blocks]
         return ReadPage(id, (grey.shape[1], grey.shape[0]), tuple(told), name)
 
     def find(self, grey: np.ndarray) -> list[TextLine]:
@@ -216,11 +217,12 @@ def _sureness(reader: Answering, strips: Sequence[np.ndarray]) -> float:
     return float(np.average(scores, weights=wide))
 
 
-def _with(line: TextLine, answer: Prediction | None, strip: tuple[np.ndarray, float]) -> TextLine:
+def _with(line: TextLine, answer: Prediction | None, strip: tuple[np.ndarray, float], direction: Any) -> TextLine:
     """The line with its text, the places of words from where its baseline begins."""
     if answer is None:
         return line
-    words = tuple(Part(w.value, w.start - strip[1], w.stop - strip[1], w.score) for w in words_of(answer.parts))
+    found = words_of(answer.parts, direction)
+    words = tuple(Part(w.value, w.start - strip[1], w.stop - strip[1], w.score) for w in found)
     return replace(line, text=answer.value, score=answer.score, words=words)
 
 

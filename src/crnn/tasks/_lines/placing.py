@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
+from unicodedata import mirrored
 
 from crnn.decode.align import align
 from crnn.decode.ctc_greedy import along
 from crnn.errors import DataError
 from crnn.tasks._lines.stand_in import StandIn
-from crnn.text import steps_needed
+from crnn.text import Direction, display_order, steps_needed
 from crnn.types import Batch, Part, Prediction
 
 
@@ -43,10 +45,29 @@ class Placing(StandIn):
         return placed
 
 
-def words_of(letters: Sequence[Part]) -> tuple[Part, ...]:
+def words_of(letters: Sequence[Part], direction: Direction = "ltr") -> tuple[Part, ...]:
     """The words between spaces, each from its first letter's start to its last one's stop, as sure as its least sure
-    letter."""
-    words = (tuple(group) for space, group in groupby(letters, key=lambda part: part.value == " ") if not space)
-    return tuple(
-        Part("".join(p.value for p in word), word[0].start, word[-1].stop, min(p.score for p in word)) for word in words
+    letter. Letters of right-to-left lines stand in display order; their words come as they are read."""
+    groups = (tuple(group) for space, group in groupby(letters, key=lambda part: part.value == " ") if not space)
+    words = tuple(
+        Part("".join(p.value for p in own), own[0].start, own[-1].stop, min(p.score for p in own)) for own in groups
     )
+    return tuple(_as_read(words)) if direction == "rtl" else words
+
+
+def _as_read(words: Sequence[Part]) -> list[Part]:
+    """``words`` of a line in display order as they are read: of the text that is read, each word is the rightmost of
+    these letters that is left, since Latin words and their marks stand from left to right even there."""
+    left, found = list(reversed(words)), []
+    for text in display_order(" ".join(word.value for word in words)).split():
+        word = next((word for word in left if _letters(word.value) == _letters(text)), None)
+        if word is None:  # the rule of display has torn it: each for itself, from right to left
+            return [replace(word, value=display_order(word.value)) for word in reversed(words)]
+        left.remove(word)
+        found.append(replace(word, value=text))
+    return found
+
+
+def _letters(word: str) -> list[str]:
+    """In any order, without brackets, which look the other way."""
+    return sorted(letter for letter in word if not mirrored(letter))
