@@ -186,6 +186,12 @@ def test_places_are_said_in_units_of_the_source() -> None:
     assert task.score(pairs)["event_f1"] == 1 and task.score([((event("a", 5, 10),), raw)])["segment_f1"] == 1
 
 
+def test_numbers_are_written_whatever_their_unit_is(tmp_path: Path) -> None:
+    task = Regress(Regress.Settings(), [0.0] * 3, [1.0] * 3)
+    task.write([Prediction("a", (1.2345e-5, 123456.75, -2.0), 1.0)], tmp_path / "n.csv")
+    assert (tmp_path / "n.csv").read_text() == "id,value_1,value_2,value_3\na,1.2345e-05,123456.8,-2\n"
+
+
 def test_what_is_written_and_said_of_events(tmp_path: Path) -> None:
     task = tags((event("a", 0, 1), event("b", 1, 2)))
     p = Prediction("x.wav", ("a", "b"), 0.9, (event("a", 0, 1, 0.75), event("b", 1.5, 2, 0.5)))

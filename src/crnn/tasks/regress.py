@@ -241,6 +241,11 @@ class Regress(Common):
         values = _row(prediction.value).tolist()
         return {"id": prediction.id, **dict(zip(self._names(), values, strict=True))}
 
+    def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """One, its numbers to seven digits: their unit may be large or small."""
+        said = self.plain(prediction)
+        return [{key: f"{value:.7g}" if isinstance(value, float) else value for key, value in said.items()}]
+
     def _names(self) -> list[str]:
         return ["value"] if len(self.mean) == 1 else [f"value_{i + 1}" for i in range(len(self.mean))]
 

@@ -188,7 +188,10 @@ class FramesReport(Common):
                 file.write(make([self._coloured(np.asarray(p.value)) for p in all_of_them]))
 
     def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
-        """A row for each frame."""
+        """A row for each frame, numbers to seven digits: their unit may be large or small."""
         plain = self.plain(prediction)
         values = zip(plain["mean"], plain["largest"], strict=True)
-        return [{"id": prediction.id, "frame": i + 1, "mean": m, "largest": n} for i, (m, n) in enumerate(values)]
+        return [
+            {"id": plain["id"], "frame": i, "mean": f"{mean:.7g}", "largest": f"{largest:.7g}"}
+            for i, (mean, largest) in enumerate(values, 1)
+        ]
