@@ -146,6 +146,14 @@ ngram 2=1
 """
 
 
+@pytest.mark.parametrize("space", ["\u00a0", "\u202f", "\u3000", "\x85", "\x1c"])
+def test_other_spaces_than_that_between_fields_are_letters(tmp_path, space: str) -> None:  # type: ignore[no-untyped-def]
+    model = ngram.train([f"oui{space}! non{space}?", f"a{space}"], 3)
+    arpa.write_arpa(model, tmp_path / "x.arpa")
+    (tmp_path / "x.arpa").write_bytes((tmp_path / "x.arpa").read_bytes().replace(b"\n", b" \r\n"))
+    assert arpa.read_arpa(tmp_path / "x.arpa").grams.keys() == model.grams.keys()
+
+
 def test_files_of_others_with_spaces_for_tabs_are_read(tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "x.arpa").write_text(ARPA)
     model = arpa.read_arpa(tmp_path / "x.arpa")

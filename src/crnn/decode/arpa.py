@@ -18,6 +18,8 @@ SPACE = "<space>"
 """How a space between letters is written in a file whose fields are separated by spaces."""
 ROUNDED = 1e-3
 """The most that the logarithm of a sure thing may be, where it was rounded."""
+BLANKS = " \t\r\n"
+"""What is no part of a line at its ends; a token may end in another space, such as U+00A0."""
 LONGEST = 1 << 16
 """Bytes of a line."""
 IDLE = 10_000
@@ -87,7 +89,7 @@ class _Reader:
         n, ended, begun, idle = 0, False, False, 0
         for number, raw in enumerate(file, 1):
             try:
-                line = raw.decode("utf-8").strip()
+                line = raw.decode("utf-8").strip(BLANKS)
                 if line == "\\data\\":
                     begun = True
                 elif line == "\\end\\":
