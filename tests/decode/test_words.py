@@ -105,6 +105,16 @@ def test_hot_words(cases: Any) -> None:
     compare(cases, ((HotWords(hot, LETTERS), 1.0),), lambda text: sum(hot.get(word, 0.0) for word in text.split(" ")))
 
 
+def total(scorer: HotWords, text: str, letters: str) -> float:
+    """What the whole ``text`` is given."""
+    state, found = np.array([scorer.start]), 0.0
+    for letter in text:
+        scores, following = scorer.rows(state)
+        number = letters.index(letter) + 1
+        found, state = found + scores[0, number], following[:, number]
+    return float(found + scorer.ends(state)[0])
+
+
 def test_hot_words_beside_marks(brute: Any) -> None:
     """Marks around a word do not hide it, letters do."""
     scorer = HotWords({"ab": 4.0, "x-a": 2.0}, ("a", "b", " ", "-", "x"))
@@ -113,12 +123,17 @@ def test_hot_words_beside_marks(brute: Any) -> None:
         **{"ab": 4.0, "-ab-": 4.0, "ab-b": 4.0, "aba": 0.0, "bab": 0.0, "ab ab": 8.0, "b-ab": 0.0, "": 0.0},
         **{"x-a": 2.0, "x-": 0.0, "x-ab": 0.0, "-x-a--": 2.0},
     }.items():
-        state, total = np.array([scorer.start]), 0.0
-        for letter in text:
-            scores, following = scorer.rows(state)
-            number = letters.index(letter) + 1
-            total, state = total + scores[0, number], following[:, number]
-        assert total + scorer.ends(state)[0] == pytest.approx(gain, abs=1e-6), text
+        assert total(scorer, text, letters) == pytest.approx(gain, abs=1e-6), text
+
+
+def test_a_longer_hot_word_leaves_the_shorter_one_its_gain() -> None:
+    """Jean and Jean-Paul, and what is neither."""
+    scorer = HotWords({"a": 4.0, "a-b": 2.0, "a-b-x": 3.0}, tuple("ab -x"))
+    for text, gain in {
+        **{"a": 4.0, "a-": 4.0, "a-x": 4.0, "a-a-b": 4.0, "aa": 0.0, "a-bb": 4.0, "-a-x a-x": 8.0},
+        **{"a-b": 2.0, "a-b-": 2.0, "a-b-a": 2.0, "a-b-xx": 2.0, "a-b-x": 3.0, "a-b-x-x": 3.0, "a-b a": 6.0},
+    }.items():
+        assert total(scorer, text, "ab -x") == pytest.approx(gain, abs=1e-6), text
 
 
 def test_a_hot_word_is_hoped_for_from_its_first_letter_on() -> None:

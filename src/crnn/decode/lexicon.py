@@ -64,8 +64,9 @@ class HotWords:
     when it becomes another word.
 
     Marks (all that is no letter or digit) in front of a word do not matter, nor does what follows it from a mark on:
-    ``Celsius`` is found in ``"Celsius",`` and in ``Celsius'``, not in ``Celsiusse``. Raises ``DataError`` for words
-    with other letters than ``letters``, naming these, and ``SettingsError`` if there is no word.
+    ``Celsius`` is found in ``"Celsius",`` and in ``Celsius'``, not in ``Celsiusse``. Of several the longest is found:
+    of ``Jean`` and ``Jean-Paul`` the latter where it is written, else ``Jean`` in ``Jean-Marie``. Raises ``DataError``
+    for words with other letters than ``letters``, naming these, and ``SettingsError`` if there is no word.
     """
 
     start = START
@@ -80,15 +81,20 @@ class HotWords:
         self.other = len(self.trie)  # the node of words that are not hot
         self.table = Table(len(letters) + 1)
         weights = np.array(list(words.values()), float)
-        self.gain = np.append(np.where(self.trie.word == NONE, 0.0, weights[self.trie.word]), 0.0)
-        share = np.full(len(self.trie), -np.inf)
+        held, share = np.zeros(len(self.trie)), np.full(len(self.trie), -np.inf)
         share[START] = share[AFTER] = 0.0
         for word, weight in zip(numbers, weights, strict=True):
             node = START
             for depth, letter in enumerate(word, 1):
                 own, nodes = self.trie.children(node)
-                node = int(nodes[np.searchsorted(own, letter)])
-                share[node] = max(share[node], weight * depth / len(word))
+                after = int(nodes[np.searchsorted(own, letter)])
+                whole = self.mark[letter] and self.trie.word[node] != NONE
+                held[after] = weights[self.trie.word[node]] if whole else held[node]
+                node = after
+                share[node] = max(share[node], weight * depth / len(word), held[node])
+        gain = np.where(self.trie.word == NONE, held, weights[self.trie.word])
+        self.held = np.append(held, 0.0)  # by the longest word behind which a mark has come, whatever follows
+        self.gain = np.append(gain, 0.0)  # where a mark or the end follows
         self.given = np.append(share, 0.0)  # to a word with this beginning so far
 
     def rows(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,8 +104,7 @@ class HotWords:
         return (self.gain - self.given)[states]
 
     def _row(self, node: int) -> tuple[np.ndarray, np.ndarray]:
-        scores = np.full(len(self.mark), -self.given[node])
-        scores[self.mark] += self.gain[node]
+        scores = np.where(self.mark, self.gain[node], self.held[node]) - self.given[node]
         following = np.full(len(self.mark), self.other)
         if node in (START, AFTER):
             following[self.mark] = node
