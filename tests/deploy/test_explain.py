@@ -124,3 +124,5 @@ def test_what_can_be_asked_for(tiny: Made, samples: Made) -> None:
     assert lines.explain(sample, of="abba").whole != lines.explain(sample).whole
     with pytest.raises(SettingsError, match="has the letters 'X'"):
         lines.explain(sample, of="aX")
+    with pytest.raises(SettingsError, match=r"needs 199 time steps; expected at most \d+, as the source gives"):
+        lines.explain(sample, of="a" * 100)

@@ -227,13 +227,15 @@ class Transcribe(Common):
 
     def evidence(self, net: nn.Module, inputs: Any, prediction: Prediction, of: Any = None) -> Tensor:
         """The log-probability of the reading, or of the text ``of``."""
-        if of is not None and (missing := self.alphabet.missing(self.alphabet.clean(str(of)))):
+        if of is not None and (missing := self.alphabet.missing(str(of))):
             given = f"the text {of!r} has the letters {' '.join(map(repr, missing))}"
             raise SettingsError(given, expected="letters of the training part", do="Ask for another text.")
-        letters = [part.value for part in prediction.parts]
         place = {letter: i for i, letter in enumerate(self.alphabet.letters, 1)}
-        numbers = [place[x] for x in letters] if of is None else self.alphabet.encode(self.alphabet.clean(str(of)))
+        numbers = [place[p.value] for p in prediction.parts] if of is None else self.alphabet.encode(str(of))
         y, lengths = net(inputs)
+        if (steps := int(lengths.min())) < steps_needed(numbers):
+            given = f"the text {of!r} needs {steps_needed(numbers)} time steps"
+            raise SettingsError(given, expected=f"at most {steps}, as the source gives", do="Ask for a shorter text.")
         targets = torch.tensor([list(numbers)] * len(y), dtype=torch.long, device=y.device)
         sizes = torch.full((len(y),), len(numbers), device=y.device)
         return -F.ctc_loss(y.transpose(0, 1), targets, lengths, sizes, reduction="none")
