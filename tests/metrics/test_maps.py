@@ -51,6 +51,26 @@ def test_a_label_that_is_nowhere_does_not_count_and_one_that_is_only_said_does()
     assert counted((truth, answer), labels=3).figures()["miou"] == pytest.approx((15 / 16 + 0) / 2)
 
 
+def test_where_there_is_nothing_and_nothing_was_said_there_is_no_figure() -> None:
+    nothing = np.zeros((9, 9), np.uint8)
+    figures = counted((nothing, nothing), (nothing, nothing)).figures()
+    assert figures["miou"] == figures["pixel_accuracy"] == 1 and not {"dice", "dice_low", "boundary_f1"} & set(figures)
+    thing = nothing.copy()
+    thing[2:5, 2:5] = 1
+    figures = counted((thing, thing), *[(nothing, nothing)] * 4).figures()
+    assert figures["dice"] == figures["dice_low"] == figures["dice_high"] == 1, "draws without a thing say nothing"
+
+
+def test_things_where_nobody_looked_are_not_counted() -> None:
+    truth = np.zeros((20, 20), np.uint8)
+    truth[2:5, 2:5], truth[10:] = 1, IGNORED
+    answer = truth % IGNORED
+    answer[12:14, 2:4] = 1
+    counts = Counts(2, things=(1,))
+    counts.add(truth, answer)
+    assert counts.figures()["count_error"] == 0
+
+
 def test_nothing_to_score() -> None:
     empty = np.full((3, 3), IGNORED, np.uint8)
     with pytest.raises(DataError, match="no pixel has a label"):

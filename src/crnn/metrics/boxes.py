@@ -165,7 +165,8 @@ class Finds:
                 precisions.append(np.concatenate(rows))
             values = np.stack(precisions)
             there = ~np.isnan(values)
-            return np.where(there, values, 0).sum(0) / np.maximum(1, there.sum(0))
+            sums, count = np.where(there, values, 0).sum(0), there.sum(0)
+            return np.where(count > 0, sums / np.maximum(1, count), np.nan)  # a draw without a box says nothing
 
         return intervals(np.eye(int(unit.max()) + 1), figure)
 

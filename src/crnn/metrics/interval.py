@@ -35,7 +35,8 @@ def intervals(
     seed: int = 0,
 ) -> tuple[float, float]:
     """The same of any ``figure`` that is computed from what was counted: ``counts`` ``(samples, columns)`` are added up
-    over the samples that are drawn, and ``figure`` makes ``(draws,)`` of sums ``(draws, columns)``."""
+    over the samples that are drawn, and ``figure`` makes ``(draws,)`` of sums ``(draws, columns)``, NaN for draws that
+    have none: they do not count."""
     units = counts.astype(np.float64)
     if groups is not None:
         assert len(groups) == len(units), "one group for each line"
@@ -52,7 +53,9 @@ def intervals(
         drawn = random.integers(count, size=(min(block, RESAMPLES - start), count))
         rates.append(figure(units[drawn].sum(axis=1)))
     tail = _tail(count)
-    low, high = np.quantile(np.concatenate(rates), [tail, 1 - tail])
+    found = np.concatenate(rates)
+    found = found[~np.isnan(found)]
+    low, high = np.quantile(found, [tail, 1 - tail]) if len(found) else (np.nan, np.nan)
     return float(low), float(high)
 
 

@@ -64,12 +64,13 @@ class Counts:
         self.pixels.append(np.stack([here.diagonal(), here.sum(1), here.sum(0)]))
         self.borders.append(borders(truth, answer, self.labels, self.tolerance))
         if self.things:
-            found = [[count(x, n, self.smallest) for n in self.things] for x in (truth, answer)]
+            known = np.where(truth == IGNORED, IGNORED, answer)
+            found = [[count(x, n, self.smallest) for n in self.things] for x in (truth, known)]
             self.counts.append(np.array(found))
 
     def figures(self, groups: Sequence[Hashable] | None = None) -> dict[str, float]:
-        """The figures, all but the count error fractions, with 95 % intervals where there are several pictures.
-        Raises ``DataError`` if there is nothing to score."""
+        """The figures, all but the count error fractions, with 95 % intervals where there are several pictures; Dice
+        and boundary F1 only where there is anything to find or found. Raises ``DataError`` if nothing is to score."""
         if not self.pixels or not self.confusion.sum():
             do = "Give pictures with label maps."
             raise DataError("no pixel has a label", expected="at least one", do=do)
@@ -86,13 +87,13 @@ class Counts:
             if len(pixels) > 1:
                 result[f"{name}_low"], result[f"{name}_high"] = intervals(flat, figure, groups)
         rows = self.by_label()
-        result["class_accuracy"] = _mean([row["accuracy"] for row in rows])
-        result["boundary_f1"] = _mean([row["boundary_f1"] for row in rows])
+        for name, own in (("class_accuracy", "accuracy"), ("boundary_f1", "boundary_f1")):
+            result[name] = float(_mean_of_rows(np.array([[row[own] for row in rows]]))[0])
         if self.counts:
             truth, answer = np.stack(self.counts).sum(2).T.astype(np.float64)
             result["count_error"] = float(abs(answer - truth).mean())
             result["count_share"] = float(abs(answer - truth).sum() / max(1.0, truth.sum()))
-        return result
+        return {name: value for name, value in result.items() if value == value}
 
     def by_label(self) -> list[dict[str, Any]]:
         """For each label: ``number, pixels`` (of the truth), ``iou, dice, accuracy, boundary_f1``; NaN for what is
@@ -225,11 +226,7 @@ def _ratio(above: np.ndarray, below: np.ndarray, empty: float = np.nan) -> np.nd
     return np.divide(above, below, out=np.full(np.shape(above), empty), where=below > 0)
 
 
-def _mean(values: Sequence[float]) -> float:
-    there = [v for v in values if v == v]
-    return float(np.mean(there)) if there else 0.0
-
-
 def _mean_of_rows(values: np.ndarray) -> np.ndarray:
+    """Of what is there; NaN where nothing is."""
     there = ~np.isnan(values)
-    return np.where(there, values, 0).sum(1) / np.maximum(1, there.sum(1))
+    return _ratio(np.where(there, values, 0).sum(1), there.sum(1))
