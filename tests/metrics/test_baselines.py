@@ -60,3 +60,15 @@ def test_without_texts_there_is_no_letter_error():
     assert "cer" not in counts.figures()
     with pytest.raises(DataError, match="no line to score"):
         PageCounts().figures()
+
+
+def test_where_no_line_was_found_its_precision_has_no_interval():
+    counts = PageCounts()
+    for _ in range(3):
+        counts.add([line(0, 100, 50)], [])
+    figures = counts.figures()
+    assert figures["line_precision"] == 0 and "line_precision_low" not in figures
+    assert figures["line_recall_low"] == figures["line_recall_high"] == 0
+    counts.add([line(0, 100, 50)], [line(0, 100, 90)])
+    figures = counts.figures()
+    assert figures["line_precision"] == figures["line_precision_high"] == 0, "a draw of pages without one says nothing"

@@ -85,6 +85,10 @@ def test_perfect_answers() -> None:
     assert found.keys() >= captions.FIGURES.keys()
 
 
+def test_one_sample_has_no_interval() -> None:
+    assert set(score(answers("the cat is on the mat", "a dog runs home")[:1])) == set(captions.FIGURES)
+
+
 def test_the_interval_of_bleu_draws_whole_groups() -> None:
     own = [*answers("the cat is on the mat", "a dog runs home")] * 10
     own += answers("the the", "dog dog") * 10

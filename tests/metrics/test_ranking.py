@@ -47,6 +47,10 @@ def test_figures_and_their_names() -> None:
     assert figures["recall"] == pytest.approx(np.mean([figures[name] for name in names]))
 
 
+def test_one_picture_has_no_interval() -> None:
+    assert set(score([(np.zeros((1, 3)), np.zeros(3, int))])) == set(ranking.FIGURES)
+
+
 def test_chance_is_what_guesses_come_to() -> None:
     random = np.random.default_rng(1)
     owner = np.repeat(np.arange(20), [1, 3] * 10)

@@ -15,7 +15,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from crnn.errors import DataError
-from crnn.metrics.interval import interval
+from crnn.metrics.interval import interval, intervals
 
 NEAR = 0.25
 """Heights that an answer may lie above or below the true baseline."""
@@ -98,8 +98,8 @@ class PageCounts:
         )
 
     def figures(self, groups: Sequence[Hashable] | None = None) -> dict[str, float]:
-        """The figures, all fractions, those of pages with texts among them; intervals are drawn over pages. Raises
-        ``DataError`` if there is no line."""
+        """The figures, all fractions, those of pages with texts among them; intervals are drawn over pages, that of the
+        precision where a line was found. Raises ``DataError`` if there is no line."""
         table = np.array(self.rows, dtype=np.int64).reshape(-1, 7)
         lines, said, both, letters, errors, whole, wrong = table.T
         if not lines.sum():
@@ -108,13 +108,17 @@ class PageCounts:
         recall, precision = both.sum() / lines.sum(), both.sum() / max(1, said.sum())
         result = {"line_recall": float(recall), "line_precision": float(precision)}
         result["line_f1"] = float(2 * recall * precision / max(1e-9, recall + precision))
-        rates = [("line_recall", lines - both, lines), ("line_precision", said - both, said)]
-        if letters.sum():
-            rates += [("cer", errors, letters), ("cer_page", wrong, whole)]
-            result |= {name: float(e.sum() / n.sum()) for name, e, n in rates[2:]}
+        rates = [("cer", errors, letters), ("cer_page", wrong, whole)] if letters.sum() else []
+        result |= {name: float(e.sum() / n.sum()) for name, e, n in rates}
         if len(table) > 1:
-            for name, missed, of in rates:
-                low, high = interval(missed, of, groups)
-                ends = (low, high) if name.startswith("cer") else (1 - high, 1 - low)
-                result |= {f"{name}_low": ends[0], f"{name}_high": ends[1]}
+            ends = {name: interval(wrongs, of, groups) for name, wrongs, of in rates}
+            shares = [("line_recall", lines), ("line_precision", said)]
+            ends |= {n: intervals(np.stack([both, of], 1), _share, groups) for n, of in shares if of.any()}
+            for name, (low, high) in ends.items():
+                result |= {f"{name}_low": low, f"{name}_high": high}
         return result
+
+
+def _share(sums: np.ndarray) -> np.ndarray:
+    """NaN for draws of pages on which there is no line."""
+    return np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] > 0)

@@ -56,7 +56,7 @@ class Answer:
 
 def score(answers: Sequence[Answer], groups: Sequence[str | None] | None = None) -> dict[str, float]:
     """The figures of ``FIGURES``; of exact, BLEU-4, ROUGE-L and CIDEr also the ends of the 95 % interval, over whole
-    groups (``_low``, ``_high``)."""
+    groups (``_low``, ``_high``), where there are several samples."""
     if not answers:
         return {name: float("nan") for name in FIGURES}
     counts = np.array([bleu_counts(a.said, a.truths) for a in answers], dtype=np.float64)
@@ -71,6 +71,8 @@ def score(answers: Sequence[Answer], groups: Sequence[str | None] | None = None)
     figures["different"] = len({tuple(a.said) for a in answers}) / len(answers)
     figures["new"] = float(np.mean([a.new for a in answers]))
     figures = {name: figures[name] for name in FIGURES}
+    if len(answers) < 2:
+        return figures
     for name, values in each.items():
         figures[f"{name}_low"], figures[f"{name}_high"] = interval(values, ones, groups)
     figures["bleu4_low"], figures["bleu4_high"] = intervals(counts, bleu, groups)

@@ -57,7 +57,7 @@ def score(
     parts: Sequence[tuple[np.ndarray, np.ndarray]], groups: Sequence[str | None] | None = None
 ) -> dict[str, float]:
     """The figures of ``FIGURES`` for parts ``(fits, owner)``; of R@10 also the ends of the 95 % interval, over whole
-    groups of pictures."""
+    groups of pictures, where there are several."""
     found = [ranks(fits, owner) for fits, owner in parts]
     starts = np.cumsum([0, *(len(fits) for fits, _ in parts)])
     picture = np.concatenate([owner + start for (_, owner), start in zip(parts, starts, strict=False)])
@@ -69,10 +69,11 @@ def score(
     figures["r10_over_chance"] = min(ratios, default=float("nan"))
     # the sentences of one picture are alike, so pictures are drawn, or groups of them
     names = [f"picture {k}" if groups is None or groups[k] is None else f"group {groups[k]}" for k in range(starts[-1])]
-    for name, values, own in (
+    of = (
         ("r10", search, [names[k] for k in picture]),
         ("annotation_r10", annotation[there], [names[k] for k in np.flatnonzero(there)]),
-    ):
+    )
+    for name, values, own in of if there.sum() > 1 else ():
         hits = (values <= AT[-1]).astype(np.float64)
         figures[f"{name}_low"], figures[f"{name}_high"] = interval(hits, np.ones(len(hits)), own)
     return {name: figures[name] for name in (*FIGURES, *(n for n in figures if n not in FIGURES))}
