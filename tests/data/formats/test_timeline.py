@@ -282,3 +282,9 @@ def test_the_scale_is_that_of_each_step_of_the_training_part_once(tmp_path: Path
     column = np.arange(60)
     assert kind.mean[0] == pytest.approx(column.mean()) and kind.deviation[0] == pytest.approx(column.std(), rel=1e-5)
     assert kind.steps(samples[0].x) == 6 and kind.look(samples[0].x).digest is None
+
+
+def test_a_timeline_is_as_long_as_it_likes(tmp_path: Path) -> None:
+    samples = [s for s in opened(written(tmp_path / "x.csv", hours(100))) if s.split == "train"]
+    short = Series.learn(Series.Settings(longest=10), samples)
+    assert short.learned() == Series.learn(Series.Settings(), samples).learned()

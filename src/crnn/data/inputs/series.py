@@ -81,21 +81,24 @@ class Series(Kind):
     def learn(cls, settings: Settings, samples: Sequence[Sample]) -> Self:
         """Mean and deviation of each channel; of spans of a timeline each step counts once. Raises ``DataError`` if
         nothing can be read."""
-        spans = [sample.x for sample in samples if isinstance(sample.x, Span)]
-        samples = [Sample(s.id, s.x) for s in samples if not isinstance(s.x, Span)]
-        samples += [Sample("timeline", table[np.isfinite(table).all(1)]) for table in covered(spans)]
-        names, step = _usual([s.x for s in samples if isinstance(s.x, Path)][:HEADINGS])
+        single = [sample for sample in samples if not isinstance(sample.x, Span)]
+        names, step = _usual([s.x for s in single if isinstance(s.x, Path)][:HEADINGS])
         names = () if settings.columns else names
         plain = cls(settings, [0.0] * settings.channels or [0.0], [1.0] * settings.channels or [1.0], names=names)
         errors: list[CrnnError] = []
         sums: dict[int, list[np.ndarray]] = {}
-        for sample in samples[:: max(1, len(samples) // LOOKS)]:
+
+        def add(x: np.ndarray) -> None:
+            x = x.astype(np.float64)
+            sums.setdefault(x.shape[1], []).append(np.stack([np.full(x.shape[1], len(x)), x.sum(0), (x**2).sum(0)]))
+
+        for table in covered(sample.x for sample in samples if isinstance(sample.x, Span)):  # as long as they are
+            add(table[np.isfinite(table).all(1)])
+        for sample in single[:: max(1, len(single) // LOOKS)]:
             try:
-                x = plain._read(sample.x).astype(np.float64)
+                add(plain._read(sample.x))
             except CrnnError as error:
                 errors.append(error)
-                continue
-            sums.setdefault(x.shape[1], []).append(np.stack([np.full(x.shape[1], len(x)), x.sum(0), (x**2).sum(0)]))
         if not sums:
             do = "Run crnn check on the data."
             raise errors[0] if errors else DataError("holds no recordings", expected="at least one", do=do)
