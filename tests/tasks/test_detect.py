@@ -16,8 +16,9 @@ import crnn
 from crnn.config import fill
 from crnn.data.formats import Asked, open_data
 from crnn.errors import CrnnError, DataError, SettingsError
+from crnn.metrics.boxes import edges, overlaps
 from crnn.tasks._boxes import loss as box_loss
-from crnn.tasks._boxes.find import find, surest
+from crnn.tasks._boxes.find import as_boxes, find, surest
 from crnn.tasks._boxes.html import drawn
 from crnn.tasks.detect import Detect
 from crnn.types import Box, Boxes, Clip, Prediction, Sample
@@ -183,6 +184,21 @@ def test_a_thing_is_said_to_be_one_thing() -> None:
     rows = np.array([[0, 0, 10, 10, 0, 0.9], [0, 0, 10, 11, 1, 0.8], [20, 0, 30, 10, 1, 0.7], [0, 0, 9, 9, 1, 0.1]])
     value = task._answer("a", rows, (40, 30)).value
     assert [b.label for b in value.boxes] == ["cat", "dog"] and [b.score for b in value.doubtful] == [0.8, 0.1]
+
+
+def test_of_many_boxes_each_lies_on_no_surer_one_that_is_said() -> None:
+    random, sure = np.random.default_rng(3), [0.3, 0.6]
+    corners = random.uniform(0, 40, (120, 2))
+    rows = np.column_stack([corners, corners + random.uniform(5, 20, (120, 2)), random.integers(0, 2, 120)])
+    rows = np.column_stack([rows, np.sort(random.uniform(size=120))[::-1]]).astype(np.float32)
+    found = as_boxes(rows, ("cat", "dog"), sure, (60, 60))
+    said: list[Box] = []
+    for *sides, number, score in rows.tolist():
+        box = Box(("cat", "dog")[int(number)], *(round(v, 1) for v in sides), score=round(score, 4))
+        if score >= sure[int(number)] and all(overlaps(edges([box]), edges([b]))[0, 0] <= 0.7 for b in said):
+            said.append(box)
+    assert found.boxes == tuple(said) and 20 < len(said) < 80
+    assert len(found.doubtful) == 120 - len(said) and not set(found.doubtful) & set(said)
 
 
 # figures and what a person sees

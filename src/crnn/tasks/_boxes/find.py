@@ -90,9 +90,14 @@ def as_boxes(rows: np.ndarray, labels: Sequence[str], sure: Sequence[float], siz
     their label are said, unless they lie on a thing that is more surely something else."""
     said: list[Box] = []
     doubtful: list[Box] = []
+    taken = np.empty((len(rows), 4))
     for *sides, number, score in rows.tolist():
         left, top, right, bottom = (round(v, 1) for v in sides)
         box = Box(labels[int(number)], left, top, right, bottom, round(score, 4))
-        taken = bool(said) and bool((overlaps(edges([box]), edges(said)) > ONE_THING).any())
-        (said if score >= sure[int(number)] and not taken else doubtful).append(box)
+        own, known = edges([box]), taken[: len(said)]
+        if score >= sure[int(number)] and not (overlaps(own, known) > ONE_THING).any():
+            taken[len(said)] = own
+            said.append(box)
+        else:
+            doubtful.append(box)
     return Boxes(size, tuple(said), tuple(doubtful))
