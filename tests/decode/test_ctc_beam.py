@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crnn.decode import arpa, ngram
+from crnn.decode import arpa, fusion, ngram
 from crnn.decode.align import align
 from crnn.decode.ctc_beam import BeamSearch, Hypothesis
 from crnn.decode.ctc_greedy import along, greedy
@@ -144,6 +144,18 @@ ngram 2=1
 
 \\end\\
 """
+
+
+def test_a_language_model_that_forgets_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters, random = ("a", "b", " "), np.random.default_rng(5)
+    texts = ["".join(random.choice(letters, 40)) for _ in range(20)]
+    model, log_probs = ngram.train(texts, 4), np.log(random.dirichlet(np.ones(4), 60))
+    whole = LetterModel(model, letters)
+    found = BeamSearch(20, ((whole, 0.8),))(log_probs, best=5)
+    monkeypatch.setattr(fusion, "KEPT", 25 * 8 * 4)
+    small = LetterModel(model, letters)
+    assert BeamSearch(20, ((small, 0.8),))(log_probs, best=5) == found
+    assert len(small.known) <= 9 < len(whole.known) and small.table.count <= 25 < whole.table.count
 
 
 @pytest.mark.parametrize("space", ["\u00a0", "\u202f", "\u3000", "\x85", "\x1c"])

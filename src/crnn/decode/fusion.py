@@ -20,6 +20,9 @@ from crnn.errors import DataError
 from crnn.text import BLANK
 
 LN10 = math.log(10)
+KEPT = 1 << 27
+"""Bytes of rows that are remembered, once as the network's outputs and once as the model's tokens; of a long text more
+are thought of, and then these are forgotten and made anew."""
 
 
 class Scorer(Protocol):
@@ -39,7 +42,7 @@ Fill = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 
 class Table:
-    """Rows by state, each made once."""
+    """Rows by state, made when they are first asked for, and kept up to ``KEPT`` bytes."""
 
     def __init__(self, outputs: int) -> None:
         self.scores: np.ndarray = np.zeros((64, outputs), np.float32)
@@ -53,7 +56,11 @@ class Table:
         with self.lock:
             if states.size and states.max() >= len(self.place):
                 self.place = np.concatenate((self.place, np.full(int(states.max()) + 1, -1, np.int32)))
-            for state in np.unique(states[self.place[states] < 0]).tolist():
+            new = np.unique(states[self.place[states] < 0])
+            if (self.count + len(new)) * 8 * self.scores.shape[1] > KEPT:
+                self.place[:] = -1
+                self.count, new = 0, np.unique(states)
+            for state in new.tolist():
                 if self.count == len(self.scores):
                     self.scores, self.next = (np.concatenate((a, np.zeros_like(a))) for a in (self.scores, self.next))
                 self.scores[self.count], self.next[self.count] = fill(state)
@@ -139,6 +146,8 @@ class LetterModel:
             for token, p in self.behind[state]:
                 score[token] = p
                 following[token] = self.contexts.number((*context, self.vocabulary[token]))
+            if len(self.known) * 16 * len(score) > KEPT:
+                self.known = {}
             found = self.known[state] = score, following
         return found
 
