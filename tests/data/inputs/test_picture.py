@@ -63,6 +63,14 @@ def test_numbers_from_0_to_1_are_pictures_too() -> None:
     assert Picture.reads(x / 255) and Picture.reads(x[..., 0]) and not Picture.reads(x[..., 0] / 255)
 
 
+def test_numbers_of_16_bits_are_scaled_and_others_refused() -> None:
+    kind = learned(noise(8, 8))
+    np.testing.assert_array_equal(kind.decode(noise(8, 8).astype(np.uint16) * 257), kind.decode(noise(8, 8)))
+    for x in (noise(8, 8) / 100 - 1, noise(8, 8).astype(int) * 2, np.full((8, 8, 3), np.nan)):
+        with pytest.raises(DataError, match=r"holds values from .* expected 0 to 1, or 0 to 255"):
+            kind.decode(x)
+
+
 def test_ten_views_are_corners_middle_and_their_mirror_images() -> None:
     x = np.arange(36, dtype=np.uint8).reshape(6, 6, 1)
     kind = learned(x, noise(6, 6, 1), crop=4, views="ten")

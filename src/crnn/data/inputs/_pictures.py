@@ -6,7 +6,7 @@ import warnings
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
@@ -51,6 +51,23 @@ def opened(source: Source, least: tuple[int, int], mode: Mode = "L") -> tuple[Im
         )
         raise DataError(given, expected="a path, or uint8 (height, width) or (height, width, 3)", do="Convert it.")
     return picture, picture.size
+
+
+def pixels(source: Any) -> Any:
+    """Arrays of numbers from 0 to 1 or to 255, or of 16 bits, as uint8; anything else as it is. Raises ``DataError``
+    for an array of other numbers."""
+    if not isinstance(source, np.ndarray) or source.dtype == np.uint8 or not source.size:
+        return source
+    if source.dtype.kind not in "fiu":
+        return source
+    low, high = float(source.min()), float(source.max())
+    most = (
+        65535.0 if source.dtype == np.uint16 and high > 255 else 1.0 if source.dtype.kind == "f" and high <= 1 else 255
+    )
+    if not (low >= 0 and high <= most):
+        do = "Give them as they were before they were normalised: the network does so itself."
+        raise DataError(f"holds values from {low:g} to {high:g}", expected="0 to 1, or 0 to 255", do=do)
+    return (source * (255 / most)).astype(np.uint8)
 
 
 def values_of(path: Path) -> np.ndarray:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from crnn.config import Whole
 from crnn.data.inputs._kind import Extent, Kind
-from crnn.data.inputs._pictures import SUFFIXES, Mode, Source, opened, size_of
+from crnn.data.inputs._pictures import SUFFIXES, Mode, Source, opened, pixels, size_of
 from crnn.data.inputs._scale import UNKNOWN, Scale, channels_of, sums_of
 from crnn.data.inputs._shown import picture_html
 from crnn.data.inputs.picture_augment import PictureAugment
@@ -85,8 +85,8 @@ class Picture(Kind):
         sizes, sums, errors = [], [], []
         for sample in samples[:: max(1, len(samples) // LOOKS)]:
             try:
-                size = size_of(_pixels(sample.x))
-                picture = opened(_pixels(sample.x), (0, 2 * LARGEST), "RGB")[0]
+                size = size_of(pixels(sample.x))
+                picture = opened(pixels(sample.x), (0, 2 * LARGEST), "RGB")[0]
             except CrnnError as error:
                 errors.append(error)
                 continue
@@ -111,18 +111,18 @@ class Picture(Kind):
         return self.scale.learned()
 
     def steps(self, source: Source) -> int:
-        size_of(_pixels(source))  # which says what is wrong with a file
+        size_of(pixels(source))  # which says what is wrong with a file
         return self.columns
 
     def extent(self, source: Source) -> Extent:
-        width, height = size_of(_pixels(source))
+        width, height = size_of(pixels(source))
         return Extent(width * height)
 
     def decode(self, source: Source) -> np.ndarray:
         return self.decode_scaled(source)[0]
 
     def decode_scaled(self, source: Source) -> tuple[np.ndarray, float]:
-        picture, (width, _) = opened(_pixels(source), self.size, self.mode)
+        picture, (width, _) = opened(pixels(source), self.size, self.mode)
         if picture.size != self.size:
             picture = picture.resize(self.size, Image.Resampling.BILINEAR, reducing_gap=3.0)
         x = np.asarray(picture)
@@ -206,11 +206,3 @@ class Picture(Kind):
                 expected="whole pictures, where each column has its label",
                 do="Set input.crop to 0.",
             )
-
-
-def _pixels(source: Any) -> Any:
-    """Arrays of numbers from 0 to 1 (or to 255) as uint8; anything else as it is."""
-    if isinstance(source, np.ndarray) and source.dtype != np.uint8 and source.size and source.dtype.kind in "fiu":
-        factor = 255 if source.dtype.kind == "f" and source.max() <= 1 else 1
-        return np.clip(source * factor, 0, 255).astype(np.uint8)
-    return source
