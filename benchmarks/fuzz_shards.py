@@ -14,7 +14,8 @@ from fuzz_targets import MADE, Case, _reads, asking
 
 from crnn.data.formats import open_data
 from crnn.data.packed import Packed
-from crnn.data.shards import BLOCK, plain, write_shards
+from crnn.data.shard_answers import plain
+from crnn.data.shards import BLOCK, write_shards
 from crnn.deploy.asked import asked_of
 from crnn.types import Sample
 

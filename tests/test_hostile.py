@@ -40,7 +40,8 @@ from crnn.data.formats._files import walk
 from crnn.data.inputs import INPUTS
 from crnn.data.inputs._film_files import header_of
 from crnn.data.inputs._pictures import opened
-from crnn.data.shards import answer_of, write_shards
+from crnn.data.shard_answers import answer_of
+from crnn.data.shards import write_shards
 from crnn.deploy import hub
 from crnn.deploy.asked import asked_of
 from crnn.deploy.onnx import read as read_onnx

@@ -95,6 +95,44 @@ def test_frames_in_a_folder_are_a_film(tmp_path: Path) -> None:
     assert str(after[0].x) == str(tmp_path / "out" / "all-000000.tar" / "000000000") and after[0].x.exists()
 
 
+def test_recordings_of_any_name_stay_recordings(tmp_path: Path) -> None:
+    """Names of inputs that are no plain letters, and files that end like texts."""
+    files = []
+    for i, ending in enumerate(("txt", "csv", "txt")):
+        files.append(tmp_path / f"{i}.{ending}")
+        np.savetxt(files[-1], np.full((5, 2), i), delimiter="," if ending == "csv" else " ")
+    pack([Sample("a", files[0], "x")], tmp_path / "one", "label")
+    (alone,) = open_data(tmp_path / "one", asked=asked("classify", "series", {}))
+    assert isinstance(alone.x, Packed) and alone.x.read_bytes() == files[0].read_bytes()
+    inputs = {"左": files[0], "右": files[1], "in": files[2], "note": "see a.txt"}
+    pack([Sample("a", inputs, "x")], tmp_path / "many", "label")
+    (found,) = open_data(tmp_path / "many", asked=asked("classify", "series", {}))
+    assert {name: file.read_bytes() for name, file in found.x.items()} == {
+        **{name: file.read_bytes() for name, file in inputs.items() if isinstance(file, Path)},
+        "note": b"see a.txt",
+    }
+
+
+def test_arrays_are_packed_as_what_reads_them(tmp_path: Path) -> None:
+    grey, colour = np.arange(60, dtype=np.uint8).reshape(6, 10), np.linspace(0, 1, 180).reshape(6, 10, 3)
+    pack([Sample("a", grey, "x"), Sample("b", colour, "x"), Sample("c", grey[..., None], "y")], tmp_path / "p", "label")
+    kind = INPUTS["picture"](INPUTS["picture"].Settings(height=6, width=10))
+    found = {s.id: kind.decode(s.x) for s in open_data(tmp_path / "p", asked=asked("classify", "picture", {}))}
+    np.testing.assert_array_equal(found["a"], found["c"])
+    np.testing.assert_array_equal(found["b"], kind.decode(colour))
+    steps = [Sample("a", np.ones((3, 2)), [0, 1, 1]), Sample("b", np.ones((3, 2)), ["on", "on", "off"])]
+    pack(steps, tmp_path / "s", "events")
+    after = open_data(tmp_path / "s", asked=asked("tag", "series", {}))
+    assert [s.y for s in after] == [s.y for s in steps] and len(
+        learn({"name": "series"}, after).decode(after[0].x)
+    ) == 3
+    for x, kinds in ((np.zeros((2, 4, 4, 3), np.uint8), ["film"]), (np.zeros(9, np.float32), ["sound"])):
+        with pytest.raises(SettingsError, match=r"cannot be read from a \.npy file"):
+            write_shards(
+                *([Sample("a", x, "b")], tmp_path / "f"), answer="label", megabytes=1, progress=list, kinds=kinds
+            )
+
+
 def test_legends_and_polygons_stay_with_their_label_maps(tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
     Image.new("RGB", (8, 6), 90).save(picture)

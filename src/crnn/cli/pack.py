@@ -35,7 +35,7 @@ def pack(
 
     from crnn.data.formats import open_data
     from crnn.data.shards import write_shards
-    from crnn.deploy.asked import asked_of
+    from crnn.deploy.asked import asked_of, kinds_of
 
     console = Console(stderr=True)
     recipe = recipe_of(task, data=data, model=None, settings=settings, train=None, others=None)
@@ -45,7 +45,14 @@ def pack(
     samples = open_data(data, format, left_out, asked=asked)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         row = bar.add_task("packing", total=len(samples))
-        packed = write_shards(samples, out, answer=asked.answer, megabytes=shard_mb, progress=lambda: bar.advance(row))
+        packed = write_shards(
+            samples,
+            out,
+            answer=asked.answer,
+            megabytes=shard_mb,
+            progress=lambda: bar.advance(row),
+            kinds=kinds_of(recipe),
+        )
     left_out += packed.left_out
     say_left_out(console, left_out, most=10)
     count, size = (sum(s[key] for s in packed.shards.values()) for key in ("samples", "bytes"))

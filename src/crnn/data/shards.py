@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,19 +21,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crnn.data.inputs import INPUTS, choose
 from crnn.data.inputs._film_files import SUFFIXES as FILMS
 from crnn.data.inputs._film_files import frames_in
 from crnn.data.inputs._film_files import header_of as film_of
-from crnn.data.inputs._pictures import MOST_PIXELS, opened, size_of
 from crnn.data.inputs._pictures import SUFFIXES as PICTURES
+from crnn.data.inputs._pictures import opened, pixels, size_of
 from crnn.data.inputs._sound_files import SUFFIXES as SOUNDS
 from crnn.data.inputs._sound_files import header_of
-from crnn.data.label_maps import Legend, Painted, Polygons
-from crnn.data.packed import Packed
+from crnn.data.label_maps import Painted
+from crnn.data.shard_answers import plain
 from crnn.data.shard_index import INDEX, MARK
 from crnn.errors import CrnnError, DataError, SettingsError
 from crnn.files import write_aside
-from crnn.types import Box, Boxes, Part, Region, Sample, Spoilt
+from crnn.types import Region, Sample, Spoilt
 
 BLOCK = 512
 
@@ -48,12 +48,19 @@ class Packing:
 
 
 def write_shards(
-    samples: Iterable[Sample], folder: Path, *, answer: str, megabytes: float, progress: Callable[[], None]
+    samples: Iterable[Sample],
+    folder: Path,
+    *,
+    answer: str,
+    megabytes: float,
+    progress: Callable[[], None],
+    kinds: Sequence[str] = tuple(INPUTS),
 ) -> Packing:
     """Write ``samples`` to tars of about so many ``megabytes`` in ``folder``, which is new, those of a split together.
 
-    Sources are packed as they are, lines of pages as pictures cut out of them. Raises ``SettingsError`` for a folder
-    that holds something, and for sources and answers that cannot be packed; the first error if none could be.
+    Sources are packed as they are, lines of pages as pictures cut out of them, arrays as files that the first of
+    ``kinds`` that reads them will read, too. Raises ``SettingsError`` for a folder that holds something, and for
+    sources and answers that cannot be packed; the first error if none could be.
     """
     if folder.exists() and any(folder.iterdir()):
         raise SettingsError(f"the folder {folder} holds something", expected="a new folder", do="Name another.")
@@ -68,7 +75,7 @@ def write_shards(
         for count, sample in enumerate(samples):
             split = sample.split or "all"
             try:
-                files, row = _files_of(sample, f"{count:09}")
+                files, row = _files_of(sample, f"{count:09}", kinds)
             except DataError as error:
                 packing.left_out.append(error)
                 continue
@@ -89,108 +96,24 @@ def write_shards(
     return packing
 
 
-def plain(answer: Any) -> Any:
-    """An answer as JSON has it. Raises ``SettingsError`` for one that is no word or number."""
-    if answer is None or isinstance(answer, (str, int, float)):
-        return answer
-    if isinstance(answer, (list, tuple)):
-        return [plain(part) for part in answer]
-    if isinstance(answer, Part):
-        return {"label": answer.value, "start": answer.start, "stop": answer.stop}
-    if isinstance(answer, Boxes):
-        rows = [[b.label, b.left, b.top, b.right, b.bottom, b.counts] for b in answer.boxes]
-        return {"size": list(answer.size), "boxes": rows}
-    if isinstance(answer, np.generic):
-        return answer.item()
-    if isinstance(answer, Polygons):
-        return {"size": list(answer.size), "parts": [[label, list(points)] for label, points in answer.parts]}
-    given = f"answers are a {type(answer).__name__}"
-    expected = "texts, labels, numbers, events, sentences, boxes, label maps or pictures"
-    raise SettingsError(given, expected=expected, do="Train on the folder itself.")
-
-
-def truth_of(row: Mapping[str, Any], kind: str, shard: Path, legend: Legend | None) -> Any:
-    """The answer of a row of an index, which is a file of ``shard`` or stands in the row. Raises ``DataError``."""
-    if "truth" in row:
-        file = Packed.at(shard, row["truth"])
-        return Painted(file, legend) if kind == "map" else file
-    return answer_of(row["answer"], kind, shard, legend)
-
-
-def legend_of(values: Any, shard: Path) -> Legend | None:
-    """The legend of label maps, as an index has it: names and colours. Raises ``DataError``."""
-    try:
-        if values is None:
-            return None
-        colours = tuple((int(red), int(green), int(blue)) for red, green, blue in values[1])
-        return Legend(tuple(map(str, values[0])), colours)
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-        do = "Pack the data again."
-        raise DataError(f"has a legend that is none ({error})", expected="names, colours", do=do, file=shard) from error
-
-
-def answer_of(value: Any, kind: str, file: Path | None = None, legend: Legend | None = None) -> Any:
-    """What ``plain`` gave, as the task knows it. Raises ``DataError``."""
-    try:
-        if kind == "map" and value is not None:
-            shapes = tuple((int(label), tuple(map(_number, points))) for label, points in value["parts"])
-            size = _size(value["size"])
-            if any(not 0 <= label < 1 << 31 or len(points) < 4 or len(points) % 2 for label, points in shapes):
-                raise ValueError("a polygon that is none")
-            return Polygons(file or Path(), size, shapes, legend or Legend(()))
-        if kind == "events" and value is not None:
-            parts = [Part(str(v["label"]), _number(v["start"]), _number(v["stop"]), 1.0) for v in value]
-            if wrong := [part for part in parts if not 0 <= part.start < part.stop]:
-                raise ValueError(f"one lasts from {wrong[0].start:g} to {wrong[0].stop:g}")
-            return tuple(sorted(parts, key=lambda part: (part.start, part.stop)))
-        if kind == "boxes" and value is not None:
-            boxes = [
-                Box(str(name), _number(left), _number(top), _number(right), _number(bottom), 1.0, bool(counts))
-                for name, left, top, right, bottom, counts in value["boxes"]
-            ]
-            return Boxes(_size(value["size"]), tuple(boxes), file=file)
-        if kind == "numbers" and value is not None:
-            return tuple(map(_number, value)) if isinstance(value, list) else _number(value)
-        if kind == "sentences" and value is not None:
-            return [str(line) for line in ([value] if isinstance(value, str) else value)]
-        return None if value is None else str(value)
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-        do = "Correct it, or pack the data again."
-        raise DataError(f"has an answer that is none of {kind} ({error})", expected=kind, do=do, file=file) from error
-
-
-def _number(value: Any) -> float:
-    """``value`` as a finite number. Raises ``ValueError``."""
-    if not math.isfinite(number := float(value)):
-        raise ValueError(f"{value!r} is not finite")
-    return number
-
-
-def _size(value: Any) -> tuple[int, int]:
-    """Width and height, of no more pixels than a picture may have; boxes may not know them. Raises ``ValueError``."""
-    width, height = int(value[0]), int(value[1])
-    if min(width, height) < 0 or width * height > MOST_PIXELS:
-        raise ValueError(f"a size of {width} x {height} pixels")
-    return width, height
-
-
-def _files_of(sample: Sample, key: str) -> tuple[list[tuple[str, bytes]], dict[str, Any]]:
+def _files_of(sample: Sample, key: str, kinds: Sequence[str]) -> tuple[list[tuple[str, bytes]], dict[str, Any]]:
     """Names and bytes of the files of ``sample`` in a tar, and its row in the index, still without places."""
     if isinstance(sample.x, Spoilt):
         sample = replace(sample, x=sample.x.source, y=None)  # it is made worse anew when it is read
     files, facts = list[tuple[str, bytes]](), dict[str, list[float]]()
 
     def add(source: Any, name: str = "") -> str:
-        suffix, data, said = _source(source, sample.id)
-        if name or suffix in ("txt", "json"):
-            suffix = f"{name or 'in'}.{suffix}"
+        suffix, data, said = _source(source, sample.id, kinds)
+        if name or suffix in ("txt", "json"):  # which without a name is the answer
+            suffix = f"{name or ('in' if isinstance(source, str) else 'file')}.{suffix}"
         files.append((f"{key}.{suffix}", data))
         facts[files[-1][0]] = said
         return files[-1][0]
 
-    names: dict[str, Any] = {}
+    names, parts = dict[str, Any](), list[str]()
     for name, source in (sample.x if isinstance(sample.x, Mapping) else {"": sample.x}).items():
-        part = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+        part = _unlike(re.sub(r"[^A-Za-z0-9_-]", "_", name), {"in", *parts})
+        parts.append(part)
         if isinstance(source, Path) and source.is_dir():
             names[name] = [add(frame, f"{part}.{n:06}".lstrip(".")) for n, frame in enumerate(frames_in(source))]
         else:
@@ -210,7 +133,16 @@ def _files_of(sample: Sample, key: str) -> tuple[list[tuple[str, bytes]], dict[s
     return files, {**row, "facts": facts, "legend": legend and [legend.names, legend.colours]}
 
 
-def _source(source: Any, sample: str) -> tuple[str, bytes, list[float]]:
+def _unlike(name: str, taken: Collection[str]) -> str:
+    """``name``, with a number if it is ``taken``."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}{number}"
+    return free
+
+
+def _source(source: Any, sample: str, kinds: Sequence[str]) -> tuple[str, bytes, list[float]]:
     """Ending, bytes and facts of what is seen."""
     if isinstance(source, Path) and source.is_file():
         suffix = source.suffix.lower()
@@ -236,7 +168,17 @@ def _source(source: Any, sample: str) -> tuple[str, bytes, list[float]]:
         picture, size = opened(source, (0, 0), "RGB")
         picture.save(buffer, "PNG")
         return "png", buffer.getvalue(), list(size)
-    if isinstance(source, np.ndarray) and source.dtype != object:
+    if isinstance(source, np.ndarray):
+        kind = INPUTS[choose(Sample(sample, source), kinds)]
+        if kind.reads(Path("a.png")) and source.ndim < 4:
+            picture = Image.fromarray(np.squeeze(pixels(source), 2) if source.shape[2:] == (1,) else pixels(source))
+            picture.save(buffer, "PNG")
+            return "png", buffer.getvalue(), list(picture.size)
+        if not kind.reads(Path("a.npy")):
+            given = f"samples are arrays of shape {source.shape}, as {sample}, which cannot be read from a .npy file"
+            raise SettingsError(
+                given, expected="pictures or series", do="Write them as files, or train without shards."
+            )
         np.save(buffer, source, allow_pickle=False)
         return "npy", buffer.getvalue(), []
     if isinstance(source, Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,17 +22,22 @@ def task_of(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
     return pick(name, TASKS, "task"), values
 
 
-def asked_of(recipe: Recipe) -> Asked:
-    """What the task of ``recipe`` looks for in data."""
-    task_class, values = task_of(recipe)
+def kinds_of(recipe: Recipe) -> Sequence[str]:
+    """The kinds of input that ``recipe`` names, or else all that its task reads."""
     tables = list(recipe.inputs.values()) or [recipe.input]
     named = [table["name"] for table in tables if isinstance(table.get("name"), str)]
     for name in named:
         pick(name, INPUTS, "kind of input")
+    return named if len(named) == len(tables) else task_of(recipe)[0].kinds
+
+
+def asked_of(recipe: Recipe) -> Asked:
+    """What the task of ``recipe`` looks for in data."""
+    task_class, values = task_of(recipe)
     answer = recipe.data.answer
     return Asked(
         answer=task_class.answer,
-        suffixes=suffixes_of(named if len(named) == len(tables) else task_class.kinds),
+        suffixes=suffixes_of(kinds_of(recipe)),
         columns=tuple(name.strip() for name in answer.split(",")) if answer else (),
         inputs=tuple(recipe.inputs),
         group=recipe.data.group,

@@ -21,8 +21,8 @@ from crnn.data.far import Far
 from crnn.data.formats._asked import Asked
 from crnn.data.formats._files import SPLITS, line_text
 from crnn.data.packed import Packed, PackedFolder, together
+from crnn.data.shard_answers import answer_of, legend_of, truth_of
 from crnn.data.shard_index import INDEX, MARK, expand, is_pattern, names_in, read_index, scan
-from crnn.data.shards import answer_of, legend_of, truth_of
 from crnn.errors import CrnnError, DataError, Unreachable
 from crnn.types import Sample
 
@@ -168,7 +168,7 @@ def _answer(files: dict[str, Packed], asked: Asked, shard: Path, key: str) -> An
 
 def _is_text(file: Path) -> bool:
     """Whether it is a sentence that was packed as a text; any other file stays where it is."""
-    return file.name.endswith("in.txt")
+    return file.name.partition(".")[2] == "in.txt"
 
 
 def _text_or(file: Path) -> Any:
