@@ -25,6 +25,8 @@ def test_each_channel_has_mean_0_and_deviation_1_of_the_training_part() -> None:
     both = np.concatenate([kind.finish(kind.decode(x)) for x in (X, X[:20] + 1)])
     assert np.allclose(both.mean(0), 0, atol=1e-5) and np.allclose(both.std(0), 1, atol=1e-4)
     assert learned(np.full((9, 1), 5.0)).decode(np.full((9, 1), 5.0)).tolist() == [[0.0]] * 9, "what stands still is 0"
+    volts = X * 1e-7
+    assert np.allclose(learned(volts).decode(volts).std(0), 1, atol=1e-2), "however small its unit"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,8 @@ def test_steps_of_a_file_are_joined_and_places_are_in_seconds() -> None:
     kind = Series(Series.Settings(every=5, rate=50), [0.0, 0.0], [1.0, 1.0])
     x, scale = kind.decode_scaled(X[:48])
     assert np.allclose(x, X[:45].reshape(9, 5, 2).mean(1)) and scale == kind.spec.rate == 10
+    kind = Series(Series.Settings(every=4), [0.0, 0.0], [1.0, 1.0])
+    assert kind.decode_scaled(X[:48])[1] == 0.25, "without a rate, in steps of the file"
 
 
 def test_labels_of_steps_move_with_them() -> None:

@@ -107,8 +107,8 @@ class Series(Kind):
             plain._check(np.zeros((1, next(iter(sums)))), samples[0].x)
         count, total, square = np.sum(sums[usual], axis=0)
         mean = total / count
-        deviation = np.sqrt(np.maximum(square / count - mean**2, 1e-12 + 1e-12 * mean**2))
-        deviation[deviation < 1e-5] = 1.0  # a channel that stands still stays zero
+        deviation = np.sqrt(np.maximum(square / count - mean**2, 0))
+        deviation[deviation <= 1e-6 * np.sqrt(square / count)] = 1.0  # a channel that stands still stays zero
         return cls(settings, mean.tolist(), deviation.tolist(), names=names if len(names) == usual else (), step=step)
 
     @classmethod
@@ -127,6 +127,10 @@ class Series(Kind):
 
     def decode(self, source: Source) -> np.ndarray:
         return (self._checked(source) - self.mean) / self.deviation
+
+    def decode_scaled(self, source: Source) -> tuple[np.ndarray, float]:
+        """Places are in seconds where there is a rate, in steps of the file otherwise."""
+        return self.decode(source), self.spec.rate or 1 / self.settings.every
 
     def vary(
         self, x: np.ndarray, y: np.ndarray | None, augment: SeriesAugment, rng: np.random.Generator
