@@ -34,7 +34,8 @@ def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
 
 
 def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
-    """The same with the group that is asked for. Raises ``DataError`` if columns are missing."""
+    """The same with the group that is asked for. A source of which a row is broken goes to ``left_out``, since it would
+    be silent where something happened. Raises ``DataError`` if columns are missing."""
     root = root_of(path)
     for table in choose(path, _fits):
         part = part_of(root, path, table)
@@ -42,8 +43,10 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
         if not _fits(list(roles.values()), table):
             raise missing(columns(table), WANTED, table, "Rename the columns.")
         found: dict[Path, tuple[list[Part], str | None, Split | None]] = {}
+        broken: set[Path] = set()
         for number, row in rows(table, list(dict.fromkeys(roles.values())), left_out):
             where = f"{'row' if table.suffix.lower() == '.parquet' else 'line'} {number} "
+            source: Path | None = None
             try:
                 source = source_of(row.get(roles["source"]), table, where)
                 label = word_of(row.get(roles["label"]), where + "has a label that", table).strip()
@@ -57,9 +60,11 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
                     events.append(Part(label, start, stop, 1.0))
             except DataError as error:
                 left_out.append(error)
+                broken |= {source} if source is not None else set()
         for source, (events, group, split) in found.items():
-            ordered = tuple(sorted(events, key=lambda event: (event.start, event.stop, str(event.value))))
-            yield Sample(name_in(root, source), source, ordered, group, split)
+            if source not in broken:
+                ordered = tuple(sorted(events, key=lambda event: (event.start, event.stop, str(event.value))))
+                yield Sample(name_in(root, source), source, ordered, group, split)
 
 
 def _fits(names: Sequence[str], table: Path) -> bool:
