@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from crnn.data.collate import collate
+from crnn.data.inputs.series import Series
 from crnn.errors import DataError, SettingsError
 from crnn.metrics.events import segment_counts
 from crnn.tasks._events.runs import activity, events_of, overlaps, runs, smooth
@@ -228,8 +229,13 @@ def test_problems_and_baselines_of_events() -> None:
     assert "has no labels" in str(task.problem(Sample("s", None, None)))
     assert "has the labels c" in str(task.problem(Sample("s", None, (event("c", 0, 1),))))
     assert task.problem(Sample("s", None, ())) is None, "silence is an answer"
-    rows = task.baselines([Sample("s", None, (event("a", 0, 3), event("b", 3, 4)))])
-    assert rows["nothing"]["segment_f1"] == 0 and rows["most frequent label"]["segment_f1"] == pytest.approx(3 / 4)
+    task = task.with_input(Series())
+    for steps, right in ((4, 3 / 4), (9, 2 * 3 / (9 + 4))):  # a sample goes on where its last event has ended
+        rows = task.baselines([Sample("s", np.zeros(steps), (event("a", 0, 3), event("b", 3, 4)))])
+        assert rows["nothing"]["segment_f1"] == 0
+        assert rows["most frequent label"]["segment_f1"] == pytest.approx(right)
+    rows = task.baselines([Sample("s", np.zeros(9), ["a", "a", None])])
+    assert rows["most frequent label"]["segment_f1"] == pytest.approx(2 * 2 / (3 + 2)), "labels of steps say where"
     assert "finds no event" in str(task.diagnose([((event("a", 0, 1),), Prediction("s", (), 1.0))]))
     grown = task.extend([Sample("s", None, (event("c", 0, 1),))])
     assert grown.labels == ("a", "b", "c") and grown.many == task.many

@@ -6,6 +6,7 @@ The network says at each of its steps what is there: one label or nothing (softm
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -23,6 +24,7 @@ from crnn.tasks._arrays import arrays, first_lengths, sigmoid, softmax
 from crnn.tasks._common import Common, too_short
 from crnn.tasks._events import doubts
 from crnn.tasks._events.html import NOTE, events_html
+from crnn.tasks._events.naive import guesses
 from crnn.tasks._events.runs import activity, is_answer, known_events, overlaps, parts_of, smooth
 from crnn.tasks._events.stepwise import log_odds, mean_of_places, together
 from crnn.tasks._events.thresholds import EVEN, thresholds
@@ -77,6 +79,7 @@ class Tag(Common):
         self.settings, self.labels, self.shares, self.many = settings, tuple(labels), tuple(shares), many
         self.thresholds = tuple(thresholds) or (settings.threshold or EVEN,) * len(self.labels)
         self.number = {label: i for i, label in enumerate(self.labels)}
+        self.kind: Any = None
 
     # what is learned, and kept in the bundle
 
@@ -120,7 +123,7 @@ class Tag(Common):
         if not self.many or self.settings.threshold:
             return self
         fitted = thresholds(pairs, self.labels, segment=self._segment, median=self.settings.median)
-        return Tag(self.settings, self.labels, self.shares, many=True, thresholds=fitted)
+        return Tag(self.settings, self.labels, self.shares, many=True, thresholds=fitted).with_input(self.kind)
 
     def extend(self, samples: Sequence[Sample]) -> Tag:
         """This task with the new labels of ``samples`` behind the known ones, for fine-tuning."""
@@ -128,6 +131,11 @@ class Tag(Common):
         names = (*self.labels, *(label for label in new.labels if label not in self.number))
         share = dict(zip(new.labels, new.shares, strict=True))
         return Tag(self.settings, names, [share.get(name, 0.0) for name in names], many=self.many)
+
+    def with_input(self, kind: Any) -> Tag:
+        task = copy.copy(self)
+        task.kind = kind
+        return task
 
     # encode, head, loss, predict
 
@@ -254,22 +262,16 @@ class Tag(Common):
     def baselines(self, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
         """What needs no network: nothing at all, and the most frequent label all the time."""
         usual = self.labels[int(np.argmax(self.shares))]
-        truths = [(s.id, known_events(s.y, self.settings.rate)) for s in samples]
-        whole = [Part(usual, 0.0, max((part.stop for part in truth), default=1.0), 1.0) for _, truth in truths]
-        always = [(y, Prediction(id, (usual,), 1.0, (part,))) for (id, y), part in zip(truths, whole, strict=True)]
-        nothing = [(truth, Prediction(id, (), 1.0)) for id, truth in truths]
         return {
             row: {k: v for k, v in self.score(pairs).items() if k in ("segment_f1", "event_f1", "time_f1")}
-            for row, pairs in (("nothing", nothing), ("most frequent label", always))
+            for row, pairs in guesses(samples, usual, self.kind, self.settings.rate).items()
         }
 
     def diagnose(self, pairs: Sequence[Pair]) -> str | None:
         """Why these answers of the validation part are no good, if the network has plainly learned nothing."""
         if any(truth for truth, _ in pairs) and not any(p.parts for _, p in pairs):
-            return (
-                "the network finds no event in any sample: files and events may not belong together, the unit of the "
-                "places may be another, or the learning rate is too high"
-            )
+            why = "files and events may not belong together, the unit may be another, or the learning rate is too high"
+            return f"the network finds no event in any sample: {why}"
         return None
 
     # what a person sees
