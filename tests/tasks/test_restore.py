@@ -103,6 +103,15 @@ def test_later_steps_count_more_and_low_activity_is_wanted() -> None:
         assert lost.item() == pytest.approx(expected + more, rel=1e-5)
 
 
+def test_the_state_of_a_network_that_does_not_answer_itself_is_left_alone() -> None:
+    """That of a U-Net whose bottom recurs is a pair of hidden state and cell, and may be negative."""
+    truth = Seq(torch.full((2, 1, 4, 5), 0.5), torch.ones(2, dtype=torch.long))
+    inputs = Seq(torch.zeros(2, 1, 1, 4, 5), torch.ones(2, dtype=torch.long))
+    state = ((torch.ones(2, 6), torch.ones(2, 6)),)
+    net = SimpleNamespace(encoder=lambda inputs: Features((inputs,), state), head=lambda features: features.levels[0])
+    assert Restore(Restore.Settings(), channels=1).loss(net, Batch(("a", "b"), inputs, truth)).item() == 0
+
+
 # memories
 
 

@@ -161,23 +161,23 @@ class Restore(Common):
         return replace(sample, y=np.ascontiguousarray(sample.y.transpose(2, 0, 1), np.float32) / 255)
 
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
-        return OwnAnswer() if getattr(encoder, "answers", False) else MapHead(encoder, self.channels, dropout=0.0)
+        return OwnAnswer() if getattr(encoder, "answers", ()) else MapHead(encoder, self.channels, dropout=0.0)
 
     def grow_head(self, head: nn.Module, old: Restore, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return dict(weights)
 
     def loss(self, net: Any, batch: Batch) -> Tensor:
-        """The mean squared error of values, after later steps the more important; and of hidden features the mean
-        activity after the last."""
-        features = net.encoder(batch.inputs)
-        answers = net.head(features, "all") if getattr(net.encoder, "answers", False) else [net.head(features)]
+        """The mean squared error of values, after later steps the more important; and of hidden features of a network
+        that answers itself the mean activity after the last."""
+        features, own = net.encoder(batch.inputs), getattr(net.encoder, "answers", ())
+        answers = net.head(features, "all") if own else [net.head(features)]
         truth, last = batch.targets.x, batch.inputs.lengths - 1
         rows = torch.arange(len(truth), device=truth.device)
         pictures = (grown(seq.x[rows, last].float(), truth).sigmoid() for seq in answers)
         lost = torch.stack([(picture - truth).square().mean() for picture in pictures])
         weights = torch.arange(1, len(lost) + 1, device=lost.device)
         total = (lost * weights).sum() / weights.sum()
-        hidden = [a[:, self.channels if not i else 0 :] for i, a in enumerate(features.state or ())]
+        hidden = [a[:, self.channels if not i else 0 :] for i, a in enumerate(features.state or () if own else ())]
         active = [a.mean() for a in hidden if a.numel()]
         return total + self.settings.low * torch.stack(active).mean() if active and self.settings.low else total
 
