@@ -136,7 +136,7 @@ def build(
             expected=f"one view for {task.name}, whose answers cannot be averaged",
             do="Leave input.views out.",
         )
-    answers = getattr(model, "answers", False)
+    answers = getattr(model, "answers", ())
     network = model(kind.spec, settings, outputs=task.outputs) if answers else model(kind.spec, settings)
     net = channels_last(Net(network, task.head(network)))
     return Bundle(net, task, kind, {"name": model_name, **as_dict(settings)}, dict(card or {}))
@@ -145,7 +145,7 @@ def build(
 def readable(model: Any, task: Any, names: Sequence[str] = ()) -> dict[str, list[str]]:
     """Kinds that the class ``model`` can read for the class ``task``, for each of the inputs ``names``, or for the one
     input ``""`` that has no name."""
-    if getattr(model, "answers", False) and not hasattr(task, "outputs"):
+    if (answers := getattr(model, "answers", ())) and task.answer not in answers:
         return {}
     if not names:
         return {"": [kind for kind in task.kinds if kind in model.accepts and kind in INPUTS]}

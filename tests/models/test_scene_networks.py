@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from crnn.bundle import build
+from crnn.bundle import build, combinations, refusal
 from crnn.errors import SettingsError
 from crnn.layers import TiedRCL
 from crnn.models import MODELS
@@ -50,6 +50,14 @@ def test_pinheiro_reads_the_picture_and_its_own_planes_with_the_same_weights() -
     first, second, labels = 25, 50, 8
     own = (3 + labels) * 64 * first + first + first * 64 * second + second + second * labels + labels
     assert parameters("rcnn_pinheiro", labels) == parameters("rcnn_pinheiro", labels, instances=3) == own
+
+
+def test_pinheiro_reads_shares_of_labels_and_restores_nothing() -> None:
+    """A picture's values are no shares of a whole: of a grey one it would read 1 everywhere."""
+    assert ("rcnn_pinheiro", "scene", "segment") in set(combinations())
+    assert ("pyramid", "scene", "restore") in set(combinations())
+    refused = refusal("rcnn_pinheiro", TASKS["restore"], {"": "scene"})
+    assert refused is not None and "'rcnn_pinheiro', which reads its own maps, is asked to restore" in str(refused)
 
 
 def test_the_feed_forward_network_is_as_large_as_the_recurrent_one() -> None:

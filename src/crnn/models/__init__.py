@@ -90,9 +90,9 @@ class Encoder(Protocol):
     """Only where a network can listen to a stream though it looks a little ahead: ``begin()`` gives a state,
     ``forward(piece, state)`` the steps that are certain, ``finish(state)`` the ``Features`` that are owed at the end.
     An encoder that is ``causal`` owes nothing, and begins with ``None``."""
-    answers: bool
-    """Only where a network reads its own answers: it is built with ``outputs``, how many there are at each place, and
-    its levels are the logits of its answers, the last of which counts."""
+    answers: tuple[str, ...]
+    """Only where a network reads its own answers: of which kinds these may be, maps of labels or pictures. It is built
+    with ``outputs``, how many there are at each place, and its levels are their logits, the last of which counts."""
     height: int
     """Height of the pictures that it was made for (readers of lines only)."""
     levels: tuple[Level, ...]

@@ -33,7 +33,7 @@ class AbstractionPyramid(nn.Module):
     activities of all layers, to go on from."""
 
     accepts = ("scene",)
-    answers = True
+    answers = ("map", "picture")
     tiny = {"hidden": 4, "sizes": (12, 16), "strides": (2, 2), "steps": 5}
 
     @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ class RCNNPinheiro(nn.Module):
     outputs, height, width)``, one for each instance, each at half the size of the one before: logits of the labels."""
 
     accepts = ("scene",)
-    answers = True
+    answers = ("map",)  # it reads which label is how likely: shares of a whole
     tiny = {"hidden": (6, 8), "kernel": 4}
 
     @dataclass(frozen=True, slots=True, kw_only=True)

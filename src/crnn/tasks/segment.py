@@ -154,7 +154,7 @@ class Segment(Common):
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
         from crnn.tasks._maps.head import MapHead, OwnAnswer
 
-        if getattr(encoder, "answers", False):
+        if getattr(encoder, "answers", ()):
             return OwnAnswer()
         return MapHead(encoder, len(self.labels), dropout=self.settings.dropout)
 
@@ -170,7 +170,7 @@ class Segment(Common):
         from crnn.tasks._maps.head import grown, last
 
         truth = batch.targets.x.long()
-        answers = net(batch.inputs, "all") if getattr(net.encoder, "answers", False) else [net(batch.inputs)]
+        answers = net(batch.inputs, "all") if getattr(net.encoder, "answers", ()) else [net(batch.inputs)]
         weights = map_loss.weights(self.settings.weights, self.labels.pixels, self.labels.there, truth.device)
         lost = []
         for seq in answers:

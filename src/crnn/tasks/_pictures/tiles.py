@@ -18,7 +18,7 @@ def after(net: Any, inputs: Seq, steps: Sequence[int]) -> list[Tensor]:
     """What ``net`` makes of the last frame of ``inputs`` after each of ``steps`` (ascending, 0 for as many as it was
     built for): values from 0 to 1, ``(batch, channels, height, width)``. A network that goes on from its state is asked
     again; one that answers once gives the same after all steps."""
-    if not getattr(net.encoder, "answers", False):
+    if not getattr(net.encoder, "answers", ()):
         return [_drawn(net(inputs), inputs)] * len(steps)
     found: dict[int, Tensor] = {}
     state, done, own = None, 0, 0
