@@ -14,7 +14,7 @@ import torch
 from make_results import figures, read
 
 from crnn.bundle import build, combinations
-from crnn.describe import Description, describe
+from crnn.describe import NOT_RUN, Description, describe
 from crnn.drawing import draw, short
 from crnn.models import MODELS
 from crnn.tasks import TASKS
@@ -68,8 +68,10 @@ def page(name: str, results: list[dict[str, Any]]) -> str:
         sees = "∞" if math.isinf(row.field) else f"{row.field:,.0f}"
         work = short(row.multiply_adds).strip() if row.multiply_adds else ""
         weights = f"{row.parameters:,}" if row.parameters else ""
-        shape = _times(row.shape) if row.shape else "not used"
-        lines.append(f"| `{row.name}` | {row.kind} | {shape} | {weights} | {work} | {sees} | {row.stride} |")
+        shape = _times(row.shape) if row.shape else "not run here"
+        lines.append(f"| `{row.name}` | {row.words} | {shape} | {weights} | {work} | {sees} | {row.stride} |")
+    if not all(row.shape for row in description.rows):
+        lines += ["", NOT_RUN]
     lines += [
         "",
         "```",

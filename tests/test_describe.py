@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache, partial
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -15,12 +16,26 @@ from torch import Tensor, nn
 
 from crnn import create
 from crnn.bundle import Net, build, combinations
+from crnn.cli.show import _fresh
 from crnn.data import inputs
-from crnn.describe import Description, describe
+from crnn.describe import NOT_RUN, Description, describe
 from crnn.drawing import LAYER, SIZE, draw, short
 from crnn.errors import SettingsError
-from crnn.layers import ConvBlock, MaxPool, Recurrent
+from crnn.layers import (
+    ConvBlock,
+    GRUCell,
+    LocalResponseNorm,
+    LSTMCell,
+    MaxPool,
+    Recurrent,
+    TrajectoryGRUCell,
+    Window,
+    Zoneout,
+    layer_norm,
+    scan,
+)
 from crnn.models import MODELS
+from crnn.tasks import TASKS
 from crnn.tasks.transcribe import Transcribe
 from crnn.types import Features, InputSpec, Seq
 
@@ -48,6 +63,7 @@ FIRST = {model: (kind, task) for model, kind, task in list(combinations())[::-1]
 READERS = [model for model, (kind, _) in FIRST.items() if kind == "line"]
 
 
+@cache
 def of(name: str, height: int = 64) -> tuple[Net, Description]:
     kind, task = FIRST[name]
     table = {"name": kind, **({"height": height} if kind == "line" else {})}
@@ -261,6 +277,109 @@ def test_cells_and_attention() -> None:
     assert last.multiply_adds == 9 * 4 * 36 + 2 * 81 * 6
 
 
+def test_a_cell_of_our_own_is_one_layer_with_all_that_is_inside_it() -> None:
+    cell = Zoneout(LSTMCell(3, 2, window=Window(kernel_size=3, state_kernel_size=5), peepholes=True), (0.1, 0.1))
+    dense = Recurrent(4, 6, cell=partial(GRUCell, norm=layer_norm), bidirectional=True)
+    net = toy(lambda x: scan(cell, x)[0], cell)
+    (row,) = describe(net, FILM, 8).rows  # as many frames as rows of pixels
+    assert (row.name, row.kind, row.role) == ("parts.0", "LSTM 2 →, conv 3×3, state 5×5", "recurrent")
+    assert (row.shape, row.field, row.stride, row.times) == ((1, 8, 2, 8, 8), math.inf, 1, 1)
+    assert row.parameters == sum(p.numel() for p in cell.parameters()) == 8 * 3 * 9 + 8 + 8 * 2 * 25 + 3 * 2
+    assert row.multiply_adds == 8 * 64 * 8 * (3 * 9 + 2 * 25)
+    rows = describe(toy(lambda x: dense(x)[0], dense), SERIES, 9).rows
+    assert [(r.kind, r.shape, r.direction) for r in rows] == [
+        ("GRU 6 →", (1, 9, 6), "forward"),
+        ("GRU 6 ←", (1, 9, 6), "backward"),
+    ]
+    assert sum(r.parameters for r in rows) == sum(p.numel() for p in dense.parameters())
+
+
+def test_a_cell_without_input_is_described_though_its_weights_learn() -> None:
+    cell = TrajectoryGRUCell(0, 2)
+    net = toy(lambda x: scan(cell, x[:, :, :0])[0], cell)
+    (row,) = describe(net, FILM, 4).rows
+    assert row.shape == (1, 4, 2, 8, 8) and row.kind == "TrajectoryGRU 2 →, conv 3×3"
+    assert all(p.requires_grad for p in net.parameters())
+
+
+SOUND = InputSpec("sound", 1, (8,))
+
+
+def test_time_is_told_from_frames_and_from_space() -> None:
+    conv = nn.Conv1d(8, 4, 3)
+    (row,) = describe(toy(lambda x: conv(F.pad(x.flatten(2).mT, (2, 0))), conv), SOUND, 20).rows
+    assert (row.shape, row.field) == ((1, 20, 4), 3)
+    frame = nn.Conv2d(3, 4, 3, padding=1)
+    (row,) = describe(toy(lambda x: frame(x.flatten(0, 1)), frame), FILM, 8).rows
+    assert (row.shape, row.field) == ((1, 8, 4, 8, 8), 1)
+
+
+def test_one_way_on_packed_samples_keeps_its_time() -> None:
+    layer = Recurrent(4, 6)
+    (row,) = describe(toy(lambda x: layer(x, None, torch.tensor([7]))[0], layer), SERIES, 7).rows
+    assert row.shape == (1, 7, 6)
+
+
+def test_layers_beside_each_other() -> None:
+    conv, norm, pool = nn.Conv1d(4, 6, 5, padding=2), nn.BatchNorm1d(6), nn.MaxPool1d(3, 1, 1)
+    short, lstm, last = nn.Conv1d(4, 6, 1), nn.LSTM(6, 6, batch_first=True), nn.Linear(12, 2)
+
+    def work(x: Tensor) -> Tensor:
+        a = pool(norm(conv(x.mT)).relu()).mT
+        return last(torch.cat([a, lstm(short(x.mT).mT)[0]], 2))
+
+    description = describe(toy(work, conv, norm, pool, short, lstm, last), SERIES, 20)
+    rows = [f"parts.{i}" for i in range(6)]
+    assert [(r.name, r.after) for r in description.rows] == [
+        (rows[0], ("",)),
+        (rows[1], (rows[0],)),
+        (rows[2], (rows[1],)),
+        (rows[3], ("",)),
+        (rows[4], (rows[3],)),
+        (rows[5], (rows[2], rows[4])),
+    ]
+    picture = draw(description)
+    assert "beside, from the input" in picture and "and max pool 3, stride 1, 20 × 6" in picture
+    assert "sees" not in picture.split("</style>")[1], "a recurrence over single steps"
+
+
+def test_what_the_recurrence_goes_through_is_said() -> None:
+    conv, lstm, wide = nn.Conv1d(4, 6, 5, padding=2), nn.LSTM(6, 6, batch_first=True), nn.Conv1d(4, 6, 9, padding=4)
+    net = toy(lambda x: lstm(conv(x.mT).mT)[0] + wide(x.mT).mT, conv, lstm, wide)
+    assert "each step before the recurrence sees 5 of these steps" in draw(describe(net, SERIES, 20))
+
+
+def test_a_layer_that_works_several_times() -> None:
+    conv, pool = nn.Conv1d(4, 4, 3, padding=1), nn.MaxPool1d(2)
+    net = toy(lambda x: pool(conv(pool(conv(conv(x.mT)))).relu()).mT, conv, pool)
+    description = describe(net, SERIES, 20)
+    assert [(r.words, r.shape, r.multiply_adds) for r in description.rows] == [
+        ("conv 3, 3 times", (1, 20, 4), (20 + 20 + 10) * 4 * 4 * 3),
+        ("max pool 2, 2 times", (1, 10, 4), 0),
+    ]
+    assert ">conv 3<" in draw(description) and ">3 times<" in draw(description)
+
+
+def test_norms_do_no_multiply_adds() -> None:
+    norm = LocalResponseNorm(3)
+    (row,) = describe(toy(lambda x: norm(x.mT).mT, norm), SERIES, 9).rows
+    assert (row.role, row.shape, row.multiply_adds) == ("norm", (1, 9, 4), 0)
+
+
+TINY = {"cascade": {"channels": [4], "hidden": 4}, "rcnn_scene": {"sizes": [4, 4]}, "convlstm": {"hidden": [4, 3]}}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_first_network_of_each_task(task: str) -> None:
+    name, kind, _ = next(found for found in combinations() if found[2] == task)
+    bundle = _fresh(name, task=task, kind=kind, outputs=5, settings=[f"encoder.{k}={v}" for k, v in TINY[name].items()])
+    description = describe(bundle, bundle.kind.spec, 12)
+    assert description.totals.parameters == sum(p.numel() for p in bundle.net.parameters())
+    assert all(p.requires_grad for p in bundle.net.parameters())
+    unread = [row.name for row in description.rows if not row.shape]
+    assert bool(unread) == (task == "match") and (NOT_RUN in draw(description)) == bool(unread)
+
+
 def test_numbers_as_input() -> None:
     embedding = nn.Embedding(50, 8)
     net = toy(lambda x: embedding(x.flatten(1)), embedding)
@@ -298,6 +417,7 @@ def test_a_bundle_is_described_as_its_network() -> None:
     assert describe(bundle, bundle.kind.spec, 30) == describe(bundle.net, bundle.kind.spec, 30)
 
 
+@cache
 def drawings() -> list[tuple[str, Description]]:
     found = [(name, of(name)[1]) for name in MODELS]
     block, recurrent = ConvBlock(1, 4, activation=nn.ReLU()), Recurrent(64, 4, bidirectional=True)

@@ -13,6 +13,8 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from crnn.describe import NOT_RUN
+
 if TYPE_CHECKING:
     from crnn.describe import Description, Row
 
@@ -51,7 +53,8 @@ def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
     """Rows that are drawn as one: a convolution with its norm, the two directions of a recurrent layer."""
     group: list[Row] = []
     for row in rows:
-        normed = row.role == "norm" and group and group[-1].role in ("conv", "linear", "norm")
+        behind = any(other.name in row.after for other in group)
+        normed = behind and row.role == "norm" and group[-1].role in ("conv", "linear", "norm")
         paired = row.direction == "backward" and group and group[-1].direction == "forward"
         if group and not (normed or paired):
             yield group
@@ -68,7 +71,9 @@ class _Page:
     description: Description
     shapes: list[str] = field(default_factory=list)
     y: float = 48.0  # the lower edge of what is drawn
-    width: float = ROOM  # of what was drawn last
+    last: tuple[str, ...] = ("",)  # the rows that were drawn last
+    drawn: dict[str, tuple[float, str]] = field(default_factory=lambda: {"": (float(ROOM), "the input")})
+    """Width of each row that is drawn, and what others call it."""
 
     def input(self) -> None:
         """Heads of the columns, and the input with the window that one step of the last convolution sees."""
@@ -88,32 +93,39 @@ class _Page:
         self.shapes.append(f'<path class="ink" d="{_scribble(left + 12, middle, ROOM - 24, height)}"/>')
         self.text(LAYER, middle + 4, "input", "bold")
         self.text(SIZE, middle + 4, _size(shape))
-        seen = max((r.field for r in self.description.rows if math.isfinite(r.field)), default=1)
+        seen, which = self.seen()
         if 1 < seen < shape[1]:
             wide = max(3.0, ROOM * seen / shape[1])
             self.shapes.append(_rect(left + (ROOM - wide) / 2, top + _depth(shape), wide, height, "sees"))
-            which = "each step before the recurrence" if self.recurs() else "each last step"
             self.text(LAYER, middle + 20, f"{which} sees {seen:,.0f} of these steps", "small red")
             self.y = max(self.y, middle + 24)
 
-    def recurs(self) -> bool:
-        return any(math.isinf(row.field) for row in self.description.rows)
+    def seen(self) -> tuple[float, str]:
+        """How many steps of the input those see that the first recurrence goes through, or all that do not see the
+        whole; and which these are."""
+        fields = {"": 1.0, **{row.name: row.field for row in self.description.rows}}
+        for row in self.description.rows:
+            if row.role == "recurrent" and row.shape:
+                return max(fields[name] for name in row.after), "each step before the recurrence"
+        most = max(field for field in fields.values() if math.isfinite(field))
+        return most, "each last step" if max(fields.values()) == most else "each step that does not see all"
 
     def add(self, rows: list[Row]) -> None:
         first, last = rows[0], rows[-1]
         shape = last.shape
         if not shape:
             self.y += 22
-            self.label(self.y, rows, f"{first.kind} (not used)")
+            self.label(self.y, rows, f"{first.kind} (not run here)")
             return
         width = self.wide(shape)
+        before = self.joined(first)
         if first.role == "pool":
             top, bottom = self.y + 5, self.y + 17
-            middle, a, b = LEFT + ROOM / 2, self.width / 2, width / 2
+            middle, a, b = LEFT + ROOM / 2, self.drawn[before][0] / 2, width / 2
             points = f"{middle - a},{top} {middle + a},{top} {middle + b},{bottom} {middle - b},{bottom}"
             self.shapes.append(f'<polygon class="pool" points="{points}"/>')
             self.label(top + 10, rows)
-            self.y, self.width = bottom, width
+            self.y = bottom
         elif first.role == "recurrent":
             self.recurrent(rows, width)
         else:
@@ -122,6 +134,26 @@ class _Page:
             self.y = top
             self.block(shape, first.role, cells=first.role == "linear")
             self.label(top + _depth(shape) + _height(shape) / 2 + 4, rows)
+        self.last = tuple(row.name for row in rows)
+        self.drawn |= dict.fromkeys(self.last, (width, f"{first.kind}, {_size(shape)}"))
+
+    def joined(self, row: Row) -> str:
+        """The row that ``row`` goes on from: what is drawn above, or, of a branch that stands beside that, another one,
+        which is said; as is what else it takes."""
+        taken = [name for name in self.drawn if name in row.after] or [""]
+        others = [name for name in taken if name not in self.last]
+        words = list(dict.fromkeys(self.drawn[name][1] for name in others))
+        text = words[-1] + f" and {len(words) - 1} more" * (len(words) > 1) if words else ""
+        if len(others) == len(taken):
+            self.y += 22
+            self.shapes.append(f'<path class="rule" d="M{LEFT} {self.y:.1f}H{LEFT + ROOM}"/>')
+            text = f"beside, from {text}"
+        elif others:
+            text = f"and {text}"
+        if text:
+            self.y += 14
+            self.text(LEFT, self.y, text, "small")
+        return taken[-1]
 
     def recurrent(self, rows: list[Row], width: float) -> None:
         """Cells in a row for each direction, arrows between them the way they go."""
@@ -139,7 +171,7 @@ class _Page:
                 if n:
                     self.way(x - step + side + 2, x - 2, y + CELL / 2, row.direction)
             self.label(y + CELL / 2 + 4, [row])
-        self.y, self.width = top + 8 + 25 * len(rows), width
+        self.y = top + 8 + 25 * len(rows)
 
     def way(self, left: float, right: float, y: float, direction: str) -> None:
         self.shapes.append(f'<path class="way" d="M{left:.1f} {y:.1f}H{right:.1f}"/>')
@@ -163,7 +195,7 @@ class _Page:
         self.text(right + deep + 5, bottom - deep / 2 + 3, f"{shape[2] if len(shape) > 2 else shape[-1]:,}", "small")
         if len(shape) > 3:
             self.text(left - 5, face + height / 2 + 4, "×".join(map(str, shape[3:])), "small right")
-        self.y, self.width = bottom, width
+        self.y = bottom
 
     def arrow(self, end: float) -> None:
         x = LEFT + ROOM / 2
@@ -174,6 +206,9 @@ class _Page:
         """The layer's line in the table."""
         kinds = ((name, len(list(run))) for name, run in groupby(row.kind for row in rows))
         self.text(LAYER, y, kind or " + ".join(name if n == 1 else f"{n} × {name}" for name, n in kinds))
+        if rows[0].times > 1:
+            alike = len({row.times for row in rows}) == 1
+            self.text(LAYER, y + 13, f"{'' if alike else f'{rows[0].role} '}{rows[0].times} times", "small")
         self.text(SIZE, y, _size(rows[-1].shape))
         weights, work = sum(r.parameters for r in rows), sum(r.multiply_adds for r in rows)
         self.text(WEIGHTS, y, f"{weights:,}" if weights else "–", "right")
@@ -195,6 +230,9 @@ class _Page:
         self.text(SIZE, y + 20, f"{short(totals.bytes)}B of weights")
         self.text(WEIGHTS, y + 20, f"{totals.parameters:,}", "right bold")
         self.text(WORK, y + 20, short(totals.multiply_adds), "right bold")
+        if not all(row.shape for row in self.description.rows):
+            self.text(LEFT, y + 44, NOT_RUN, "small")
+            y += 24
         title = f"A network of {totals.parameters:,} parameters"
         head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 36:.0f}" width="{WIDTH}" role="img">'
         return "\n".join([head, f"<title>{title}</title>", f"<style>{STYLE}</style>", *self.shapes, "</svg>", ""])

@@ -8,14 +8,17 @@ from torch import nn
 from torch.nn.modules import conv as convolutions
 from torch.nn.modules import pooling as pools
 
-from crnn.layers import BatchNorm
+from crnn.layers import BatchNorm, Cell
+from crnn.layers._axes import each
+from crnn.layers.regular import Wrapped
 
 Role = Literal["conv", "norm", "pool", "recurrent", "linear", "other"]
 
 NORMS = (BatchNorm, nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
 POOLS = (pools._MaxPoolNd, pools._AvgPoolNd, pools._LPPoolNd)
 ADAPTIVE = (pools._AdaptiveMaxPoolNd, pools._AdaptiveAvgPoolNd)
-RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+CELLS = (Cell, Wrapped)
+RECURRENT = (nn.RNNBase, nn.RNNCellBase, *CELLS)
 ROLES: tuple[tuple[Any, Role], ...] = (
     (convolutions._ConvNd, "conv"),
     (NORMS, "norm"),
@@ -39,6 +42,8 @@ def words_for(module: Any, direction: str) -> str:
         return _window(module)
     if isinstance(module, ADAPTIVE):
         return f"{'average' if 'Avg' in type(module).__name__ else 'max'} pool to {_times(module.output_size)}"
+    if isinstance(module, CELLS):
+        return _cell(module, direction)
     if isinstance(module, RECURRENT):
         layers = getattr(module, "num_layers", 1)
         stack = f", {layers} layers" if layers > 1 else ""
@@ -46,6 +51,19 @@ def words_for(module: Any, direction: str) -> str:
     words = {"BatchNorm": "batch norm", "LayerNorm": "layer norm", "GroupNorm": "group norm", "Linear": "linear"}
     name = type(module).__name__
     return words.get(name.rstrip("123d"), name)
+
+
+def _cell(module: Any, direction: str) -> str:
+    """One of our own cells: units, and what a convolutional one sees of its input and of its state."""
+    while isinstance(module, Wrapped):
+        module = module.cell
+    text = f"{type(module).__name__.removesuffix('Cell')} {module.size}{ARROWS[direction]}"
+    if module.window is None:
+        return text
+    window = module.window
+    sizes = (window.kernel_size, window.state_kernel_size or window.kernel_size)
+    kernels = [_times(each("kernel_size", size, window.space)) for size in sizes[not module.inputs :]]
+    return f"{text}, conv {kernels[0]}" + (f", state {kernels[1]}" if len(set(kernels)) == 2 else "")
 
 
 def _window(module: Any) -> str:

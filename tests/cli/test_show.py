@@ -54,6 +54,19 @@ def test_show_the_published_network() -> None:
     assert "26×37" in text and "1000×" not in text
 
 
+def test_a_forecast_of_columns_reads_them() -> None:
+    text = printed(show, "tcn", task="forecast", outputs=5, steps=20, settings=["encoder.channels=[4]"])
+    assert "20×5" in text and "5×24" in text
+    text = printed(show, "tcn", task="forecast", outputs=2, steps=20, settings=["input.channels=3"])
+    assert "20×3" in text, "columns that are only read"
+
+
+def test_what_is_not_run_is_said_to_be_so() -> None:
+    options = {"task": "match", "steps": 8, "settings": ["encoder.channels=[4]", "encoder.hidden=4"]}
+    text = printed(show, "cascade", **options)
+    assert "not run here" in text and "sentence of a pair" in text
+
+
 def test_settings_are_applied(tmp_path: Path) -> None:
     file = tmp_path / "drawings" / "net.svg"
     text = printed(show, "crnn_vgg", steps=30, settings=[*SMALL, "input.height=48"], svg=file)

@@ -161,6 +161,8 @@ def _fresh(
         other = tables["encoder"]["name"]
         raise SettingsError(f"--set encoder.name={other}", expected=f"settings of {name}", do=f"Use: crnn show {other}")
     task_class = pick(task, TASKS, "task")
+    if task_class.of_columns:
+        tables["input"].setdefault("channels", outputs)
     return build(task_class.blank(task_class.Settings(), outputs), tables["input"], tables["encoder"])
 
 
@@ -235,6 +237,7 @@ def _facts(facts: Mapping[str, str]) -> Table:
 
 def _layers(description: Description, width: int) -> Table:
     """The table of layers, ending in the sums; on a narrow screen without the layers' names."""
+    from crnn.describe import NOT_RUN
     from crnn.drawing import short
 
     totals, named = description.totals, width >= ROOM_FOR_NAMES
@@ -255,12 +258,14 @@ def _layers(description: Description, width: int) -> Table:
         sees = "∞" if math.isinf(row.field) else f"{row.field:,.0f}"
         weights = f"{row.parameters:,}" if row.parameters else ""
         work = _millions(row.multiply_adds) if row.multiply_adds else ""
-        cells = (row.kind, _shape(row.shape) or "not used", weights, work, sees, str(row.stride))
+        cells = (row.words, _shape(row.shape) or "not run here", weights, work, sees, str(row.stride))
         table.add_row(*[escape(row.name)][:named], *cells)
     table.caption = (
         "Sizes are time × space, for one sample. sees: input steps that one step of the layer sees; stride: input "
         "steps from one to the next."
     )
+    if not all(row.shape for row in description.rows):
+        table.caption += f" {NOT_RUN}"
     return table
 
 

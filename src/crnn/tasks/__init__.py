@@ -69,6 +69,8 @@ class Task(Protocol):
     """Whether answers of several bundles can become one."""
     compares: bool
     """Whether an answer is about a sample and what is known of it, so that both are given where it is asked."""
+    of_columns: bool
+    """Whether its outputs are columns of what it reads, so that a network without data reads as many as it has."""
     follows: bool
     """Whether answers that have come true lately move the next."""
     explains: bool
@@ -76,7 +78,7 @@ class Task(Protocol):
     stratum: Callable[[Sample], Any] | None
     """The class of a sample, of which each part of the data gets its share, if there are classes."""
     outputs: int
-    """Only where there are networks that read their own answers: how many numbers are said of each place."""
+    """Only where networks may read their own answers (of the kind ``answer``): how many numbers are said of a place."""
     settings: Any
 
     @classmethod

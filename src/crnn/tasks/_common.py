@@ -29,6 +29,7 @@ class Common:
     varies = True
     votes = False
     compares = False
+    of_columns = False
     explains = True
     """Whether it can be said which moments of the input made an answer."""
     columns: tuple[str, ...] = ()

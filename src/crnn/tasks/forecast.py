@@ -35,6 +35,7 @@ class Forecast(Banded, Reported):
     figures = ("mae", "mae_scaled", "mse_scaled")
     votes = True
     varies = False
+    of_columns = True
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
