@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -23,6 +23,7 @@ FORMATS = tuple(
         "%d-%m-%Y",
         "%m-%d-%Y",
         "%Y/%m/%d",
+        "%Y-%m-%d",
         "%d.%m.%y",
         "%m/%d/%y",
         "%Y%m%d",
@@ -30,13 +31,44 @@ FORMATS = tuple(
     for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 )
 """How people write dates, beside ISO 8601. Where day and month can be told apart by no row, the day comes first."""
+LOOKED_AT = 100  # cells that say in which way most of them are written
 
 
 def parse(cells: Sequence[str]) -> np.ndarray | None:
     """Stamps ``datetime64[ms]`` of texts, in whichever way all of them are written; ``None`` if there is none. Those
-    with an offset from UTC become UTC."""
+    with an offset from UTC become UTC, empty ones NaT."""
+    filled = [i for i, cell in enumerate(cells) if cell]
+    found = _parsed([cells[i] for i in filled]) if filled else None
+    if found is None or len(filled) == len(cells):
+        return found
+    stamps = np.full(len(cells), "NaT", "datetime64[ms]")
+    stamps[filled] = found
+    return stamps
+
+
+def stray(cells: Sequence[str]) -> int | None:
+    """The place of the first text that is no date in the way in which most of ``cells`` are; ``None`` where most are
+    not."""
+    some = [cell for cell in cells if cell][:LOOKED_AT]
+    count, form = max(((sum(_fits(cell, form) for cell in some), form) for form in ("", *FORMATS)), key=lambda c: c[0])
+    if 2 * count <= len(some):
+        return None
+    return next((i for i, cell in enumerate(cells) if cell and not _fits(cell, form)), None)
+
+
+def _fits(cell: str, form: str) -> bool:
+    """Whether ``cell`` is a date in this form, of ISO 8601 without one."""
     try:
-        plain = all(cell[4:5] == "-" or len(cell) in (0, 4) for cell in cells)
+        datetime.strptime(cell, form) if form else datetime.fromisoformat(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _parsed(cells: Sequence[str]) -> np.ndarray | None:
+    """The same of texts that are not empty."""
+    try:
+        plain = all(cell[4:5] == "-" or len(cell) == 4 for cell in cells)
         if plain and not any("-" in cell[10:] or "+" in cell or cell.endswith("Z") for cell in cells):
             return np.array(cells, "datetime64[ms]")
     except ValueError:
@@ -60,6 +92,8 @@ class Clock:
 
     unit: Literal["ms", "month", "weekday"]
     count: int
+    same_day: bool = field(default=False, compare=False)
+    """Whether months are counted from a day to the same, though the first be the last of its month (28 February)."""
 
     @classmethod
     def named(cls, name: str) -> Clock:
@@ -87,7 +121,8 @@ class Clock:
             if len(np.unique(days - months)) == 1 or (days + 1 == (days + 1).astype("datetime64[M]")).all():
                 rises = np.diff(months.astype(int))
                 if (rises > 0).all():
-                    return cls("month", _usual(rises))
+                    ends = days + 1 == (months + 1).astype("datetime64[D]")
+                    return cls("month", _usual(rises), same_day=not ends.all())
             if _usual(np.diff(days.astype(int))) == 1 and len(days) > 10 and np.is_busday(days).all():
                 return cls("weekday", 1)
         return cls("ms", _usual(np.diff(stamps.astype(np.int64))))
@@ -110,7 +145,7 @@ class Clock:
             return stamp + np.asarray(steps, np.int64) * np.timedelta64(self.count, "ms")
         month = stamp.astype("datetime64[M]")
         later = month + np.asarray(steps, np.int64) * self.count
-        if day + 1 == (month + 1).astype("datetime64[D]"):  # the last of a month, and so of all
+        if not self.same_day and day + 1 == (month + 1).astype("datetime64[D]"):  # the last of a month, and so of all
             return ((later + 1).astype("datetime64[D]") - 1).astype("datetime64[ms]")
         return (later.astype("datetime64[D]") + (day - month.astype("datetime64[D]"))).astype("datetime64[ms]")
 

@@ -288,3 +288,38 @@ def test_a_timeline_is_as_long_as_it_likes(tmp_path: Path) -> None:
     samples = [s for s in opened(written(tmp_path / "x.csv", hours(100))) if s.split == "train"]
     short = Series.learn(Series.Settings(longest=10), samples)
     assert short.learned() == Series.learn(Series.Settings(), samples).learned()
+
+
+# cells and columns that are not what they seem
+
+
+@pytest.mark.parametrize(
+    ("head", "form", "words"),
+    [
+        ("date,v", '{day},"1,0{i:02}"', r"line 2 says '1,000' in the column v; expected a number"),
+        ("date,v", '{day},"{i:,}"', None),
+        ("date,v", "{odd},{i}", r"line 9 says 'soon' in the column date; expected a date"),
+        ("date,v", "{lost},{i}", "line 9 has no date"),
+        ("date,v,v", "{day},{i},1{i}", "has two columns 'v'"),
+    ],
+)
+def test_what_would_be_read_wrong_is_refused(head: str, form: str, words: str | None, tmp_path: Path) -> None:
+    days = [f"{i % 28 + 1:02}.{i // 28 + 1:02}.2020" for i in range(40)]
+    odd, lost = ([*days[:7], cell, *days[8:]] for cell in ("soon", ""))
+    rows = [form.format(day=days[i], i=i, odd=odd[i], lost=lost[i]) for i in range(40)]
+    if words is None:
+        assert opened(written(tmp_path / "x.csv", rows[:28], head))[0].x.timeline.names == ("v",)
+        return
+    with pytest.raises(DataError, match=words):
+        opened(written(tmp_path / "x.csv", rows, head))
+
+
+def test_columns_of_nothing_and_of_counting_are_no_channels(tmp_path: Path) -> None:
+    samples = opened(written(tmp_path / "x.csv", [f"2020-1-{i + 1};{i % 5};;" for i in range(28)], "date;v;w;"))
+    assert samples[0].x.timeline.names == ("v",) and samples[0].id == "x.csv:2020-01-06"
+    assert "hold no numbers: w" in str(samples[0].x.timeline.findings[-1])
+    for head, names in (("time,v", ("v",)), ("t,v", ("v",)), ("index,v", ("v",))):
+        samples = opened(written(tmp_path / "x.csv", [f"{i},{i % 5}" for i in range(40)], head))
+        assert samples[0].x.timeline.names == names
+    samples = opened(written(tmp_path / "x.csv", [f"{i % 7},{i % 5}" for i in range(40)], "no,v"))
+    assert samples[0].x.timeline.names == ("no", "v"), "nitric oxide"

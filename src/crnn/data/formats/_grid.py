@@ -57,10 +57,11 @@ def grid_of(sheet: Sheet, file: Path, name: str, clock: Clock | None = None) -> 
     if len(single) < 2:
         do = "Give a table with a row for each step."
         raise DataError(f"has {len(single)} dates", expected="two at least", do=do, file=file)
-    if clock is not None and (own := Clock.of(single)) != clock and len(single) > 2:
+    own = Clock.of(single)
+    if clock is not None and own != clock and len(single) > 2:
         given, expected = f"has steps of {own.name}", f"{clock.name}, as the network has learned"
         raise DataError(given, expected=expected, do="Bring it to these steps, such as by their mean.", file=file)
-    clock = clock or Clock.of(single)
+    clock = own if clock in (None, own) else clock  # which knows in addition how its months are counted
     places, fits = clock.places(stamps)
     if not fits.all() or places[-1] + 1 > SPARSE * len(single):
         line = lines[np.argmin(fits)] if not fits.all() else lines[np.diff(places).argmax() + 1]

@@ -17,7 +17,7 @@ from crnn.errors import DataError
 SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".npy"})
 CLOCKS = ("time", "timestamp", "t", "date", "datetime", "index", "")
 """Names of columns that count or tell the time, in lower case; they are no channels."""
-ABSENT = ("", "nan", "na", "null", "?")
+ABSENT = ("", "nan", "na", "n/a", "null", "none", "?", "-")
 COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 CLOCKED = 1000  # rows that the step of a clock is taken from
 Read = TypeVar("Read")
@@ -50,7 +50,7 @@ def heading_of(path: Path) -> tuple[tuple[str, ...], float | None]:
     rows = [_cells(line, delimiter) for line in text.splitlines()[skip : skip + CLOCKED] if line.strip()]
     if clock is None or len(rows) < 2:
         return channels, None
-    times = [_number(row[clock], delimiter) if len(row) > clock else None for row in rows]
+    times = [number_in(row[clock], delimiter) if len(row) > clock else None for row in rows]
     if any(time is None for time in times):
         return channels, None
     step = float(np.median(np.diff(np.array(times, np.float64))))
@@ -90,7 +90,7 @@ def _layout(text: str) -> tuple[list[str], int, str | None, int]:
     first = next(line for line in text.splitlines() if line.strip())
     delimiter = next((d for d in ("\t", ";", ",") if d in first), None)
     cells = _cells(first, delimiter)
-    header = any(_number(cell, delimiter) is None for cell in cells)
+    header = any(number_in(cell, delimiter) is None for cell in cells)
     return cells if header else [], len(cells), delimiter, text.splitlines().index(first) + header
 
 
@@ -122,7 +122,7 @@ def _slowly(text: str, delimiter: str | None, wanted: Sequence[int], skip: int, 
                 do="Correct or delete that row.",
                 file=path,
             )
-        values = [_number(cells[i], delimiter) for i in wanted]
+        values = [number_in(cells[i], delimiter) for i in wanted]
         for i, value in zip(wanted, values, strict=True):
             if value is None:
                 do = "Correct or delete that row; name the columns that are wanted in input.columns."
@@ -154,7 +154,7 @@ def _cells(line: str, delimiter: str | None) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
 
 
-def _number(cell: str, delimiter: str | None) -> float | None:
+def number_in(cell: str, delimiter: str | None) -> float | None:
     """A number with a point or, where commas part no cells, a comma; NaN for nothing."""
     if cell.strip().lower() in ABSENT:
         return float("nan")
