@@ -7,7 +7,8 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,12 +40,53 @@ def write_aside(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
-        raise DataError(
-            f"cannot be written ({error.strerror})",
-            expected="a folder with room and permission",
-            do="Make room, or choose another folder." if error.errno in FULL else "Choose another folder.",
-            file=path,
-        ) from error
+        raise _refused(error, path) from error
+
+
+def make_folder(path: str | Path) -> None:
+    """Make a folder and those it lies in. Raises ``DataError`` where the system does not let it."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(error, path) from error
+
+
+@contextmanager
+def folder_for(path: str | Path) -> Iterator[None]:
+    """The folder ``path`` is made before the work that it is for, and vanishes if that fails and left nothing in it."""
+    path = Path(path)
+    made = not path.exists()
+    make_folder(path)
+    try:
+        yield
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _refused(error: OSError, path: str | Path) -> DataError:
+    return DataError(
+        f"cannot be written ({error.strerror})",
+        expected="a folder with room and permission",
+        do="Make room, or choose another folder." if error.errno in FULL else "Choose another folder.",
+        file=path,
+    )
+
+
+class FreeNames:
+    """Names of files in one folder, each given once: that of a source, with its folder's, or with a number."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+
+    def of(self, source: Path) -> str:
+        """A name without ending."""
+        first = (source.stem, f"{source.parent.name}-{source.stem}")
+        name = next(n for n in chain(first, (f"{source.stem}-{i}" for i in count(2))) if n not in self.taken)
+        self.taken.add(name)
+        return name
 
 
 def tidy(folder: str | Path) -> None:

@@ -128,3 +128,36 @@ def test_numbers_below_what_makes_sense_are_said_in_one_sentence(
     assert (
         option.strip("-").replace("-", " ") in said.replace("-", " ") and "at least" in said and "Traceback" not in said
     )
+
+
+def test_options_that_would_do_nothing_are_refused(
+    tiny: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny("crnn").save(tmp_path / "reader.safetensors")
+    assert predict(tmp_path / "reader.safetensors", "a.png", "--lm-bonus", "5") == 2
+    assert "--lm-bonus is given; expected a language model, and the bundle has none" in capsys.readouterr().err
+    tiny("unet", "segment", "scene").save(tmp_path / "streets.safetensors")
+    assert predict(tmp_path / "streets.safetensors", "a.png", "--out", tmp_path / "out", "--explain", "w.html") == 2
+    assert "--explain is given with --out" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_a_file_is_said_before_anything_is_read(
+    tiny: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    tiny("unet", "segment", "scene").save(tmp_path / "streets.safetensors")
+    assert predict(tmp_path / "streets.safetensors", "gone.png", "--out", tmp_path / "file") == 2
+    tiny("crnn").save(tmp_path / "reader.safetensors")
+    assert predict(tmp_path / "reader.safetensors", "gone.png", "--out", tmp_path / "file" / "below") == 2
+    for verb in ("train", "compare"):
+        with pytest.raises(SystemExit) as end:
+            main([verb, "classify", "--data", str(tmp_path / "gone"), "--out", str(tmp_path / "file" / "below")])
+        assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("cannot be written") == 4 and "gone" not in said
+
+
+def test_a_folder_for_work_that_fails_does_not_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "classify", "--data", str(tmp_path / "gone"), "--out", str(tmp_path / "run")])
+    assert "gone" in capsys.readouterr().err and not (tmp_path / "run").exists()

@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import crnn
-from crnn.cli.predict import _Job
+from crnn.cli.job import Job
 from crnn.data import far
 from crnn.data.dataset import Samples
 from crnn.data.far import Far, fetch
@@ -336,11 +336,11 @@ def test_predict_reads_an_address_that_is_given_and_none_of_a_list(
     lines: list[Sample], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Asked(truths=False)
-    found = list(_Job([f"{server.address}/"], "auto", asked, Path).samples())
+    found = list(Job([f"{server.address}/"], "auto", asked, Path).samples())
     assert len(found) == len(lines) and found[0].id.startswith("http://127")
     requests = len(server.requests)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{server.address}/\n{server.address}/all-000000.tar\n"))
-    job = _Job(["-"], "auto", asked, Path)
+    job = Job(["-"], "auto", asked, Path)
     assert not list(job.samples()) and len(server.requests) == requests
     assert all("is not there" in str(error) for error in job.left_out) and len(job.left_out) == 2
 

@@ -205,3 +205,27 @@ def test_pages_are_tested_against_page_files(told, letter, tmp_path, capsys):
     found = json.loads((tmp_path / "found.json").read_text())
     assert {name for row in (found["metrics"], *found["baselines"].values()) for name in row if "cer" in name} == set()
     assert list(found["baselines"]) == ["rows of ink"]
+
+
+@pytest.mark.parametrize("option", ["--top", "--find", "--index", "--of", "--rate", "--future"])
+def test_options_that_say_nothing_to_pages_are_refused(told, letter, capsys, option):
+    assert run("predict", "finder", letter[0], option, "3") == 2
+    assert f"{option} is given for pages; expected no such option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--format", "table"], ["--group", "a"], ["--answer", "b"], ["--live"]])
+def test_options_that_say_nothing_to_a_test_of_pages_are_refused(told, capsys, options):
+    assert run("test", "finder", LETTER.parent, *options) == 2
+    assert f"{options[0]} is given for pages" in capsys.readouterr().err
+
+
+def test_pictures_of_pages_may_lie_outside_if_they_are_said_to(told, letter, tmp_path, capsys):
+    for name in ("pages", "scans"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "scans" / "1.webp").symlink_to(letter[0])
+    text = LETTER.read_text().replace(f'imageFilename="{letter[0].name}"', 'imageFilename="../scans/1.webp"')
+    (tmp_path / "pages" / "letter.xml").write_text(text)
+    assert run("test", "finder", tmp_path / "pages", "--reader", "none") == 2
+    said = capsys.readouterr().err
+    assert "has no page that can be read" in said and "letter.xml" in said
+    assert run("test", "finder", tmp_path / "pages", "--reader", "none", "--outside") == 0

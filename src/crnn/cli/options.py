@@ -89,7 +89,8 @@ def recipe_of(
     if data is not None:
         values["data"]["train"] = data
     if model is not None:
-        values["encoder"] = {"name": model}
+        own = values.get("encoder", {})
+        values["encoder"] = own if own.get("name") == model else {"name": model}
     return fill(Recipe, assign(values, settings or []))
 
 
@@ -145,6 +146,10 @@ def reading_of(task: Any, given: Mapping[str, Any]) -> Any:
 
     names = {"beam": "beam", "lm_weight": "weight", "lm_bonus": "bonus", "lm_unknown": "unknown"}
     values = {names[key]: value for key, value in given.items() if key in names}
+    weighed = [f"--{key.replace('_', '-')}" for key in ("lm_weight", "lm_bonus", "lm_unknown") if key in given]
+    if weighed and not given.get("lm") and task.reading.model is None:
+        expected = "a language model, and the bundle has none"
+        raise SettingsError(f"{weighed[0]} is given", expected=expected, do="Leave it out, or add: --lm FILE")
     told = [f"--{key}" for key in ("lm", "lexicon", "hot") if given.get(key)]
     if told and given.get("beam") == 0:
         raise SettingsError(f"{told[0]} is given with --beam 0", expected="a beam", do=f"Write: --beam {BEAM}")

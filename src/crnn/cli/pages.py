@@ -8,7 +8,6 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
-from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,7 +39,7 @@ def page_reader(finder: Any, reader: str | None, reading: Any, options: dict[str
 def write_pages(pages: Iterator[Any], out: Path | None, *, kind: str, xml: Literal["page", "alto"], many: bool) -> None:
     """Print the answers, or write them to ``out``: a file of texts, JSON lines or a table, or a folder of XML. Raises
     ``SettingsError`` for a file of another kind."""
-    from crnn.files import write_aside
+    from crnn.files import FreeNames, make_folder, write_aside
 
     if out is None:
         for i, page in enumerate(pages):
@@ -48,13 +47,10 @@ def write_pages(pages: Iterator[Any], out: Path | None, *, kind: str, xml: Liter
             sys.stdout.flush()
         return
     if not out.suffix:
-        taken: set[str] = set()
+        make_folder(out)
+        names = FreeNames()
         for page in pages:
-            source = Path(page.id)
-            first = (source.stem, f"{source.parent.name}-{source.stem}")
-            name = next(n for n in chain(first, (f"{source.stem}-{i}" for i in count(2))) if n not in taken)
-            taken.add(name)
-            page.write(out / f"{name}.xml", kind=xml)
+            page.write(out / f"{names.of(Path(page.id))}.xml", kind=xml)
         return
     kinds = {".txt": "", ".jsonl": "json", ".csv": "csv"}
     if out.suffix.lower() not in kinds:
@@ -90,6 +86,7 @@ def test_pages(
     *,
     bundle: str,
     split: str | None,
+    outside: bool,
     json: Path | None,
     html: Path | None,
     name: str | None,
@@ -99,20 +96,23 @@ def test_pages(
     import torch
 
     from crnn.cli.test import print_figures
-    from crnn.data.formats import page
+    from crnn.data.formats import leading, page
     from crnn.metrics.baselines import FIGURES
     from crnn.train.pages import evaluate_pages, write_page
     from crnn.train.report import Result, write_json
 
     console, left_out = Console(stderr=True), list[CrnnError]()
-    samples = list(page.whole(Path(data), left_out))
+    with leading(outside):
+        samples = list(page.whole(Path(data), left_out))
     splits = {s.split for s in samples}
     part = split or ("test" if "test" in splits else None)
     samples = [s for s in samples if part is None or s.split == part]
     if not samples:
-        found = ", ".join(sorted(map(str, splits))) or "none"
-        given = f"has no pages of the part {part!r} (its parts: {found})"
-        raise DataError(given, expected="PAGE files with their pictures", do="Name another part.", file=data)
+        say_left_out(console, left_out, most=5)
+        found = ", ".join(sorted(map(str, splits)))
+        given = f"has no pages of the part {part!r} (its parts: {found})" if found else "has no page that can be read"
+        do = "Name another part." if found else "See docs/page.md."
+        raise DataError(given, expected="PAGE files with their pictures", do=do, file=data)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         row = bar.add_task("testing", total=len(samples))
         tested = evaluate_pages(reader, samples, progress=lambda: bar.advance(row))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json as _json
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
+from crnn.cli.job import Job
 from crnn.cli.options import (
     BUNDLES,
     Arithmetic,
@@ -23,13 +22,12 @@ from crnn.cli.options import (
     ReadOptions,
     Threads,
     look_ahead,
-    names_piped,
     read_as_told,
     say_left_out,
 )
 from crnn.cli.options import threads as use_threads
 from crnn.cli.pages import page_reader, reads_pages, write_pages
-from crnn.errors import CrnnError, SettingsError
+from crnn.errors import SettingsError
 
 
 def predict(
@@ -103,12 +101,12 @@ def predict(
     console = Console(stderr=True)
     predictor: Any = ready(bundle, precision=precision, batch_size=batch_size, threads=threads)
     if reads_pages(predictor, reader):
-        if explain is not None or live or future:
-            given = f"{'--explain' if explain is not None else '--live' if live else '--future'} is given for pages"
-            raise SettingsError(given, expected="pictures of pages to read", do="Leave it out.")
+        _refuse(
+            "for pages", live=live, explain=explain, of=of, find=find, index=index, top=top, rate=rate, future=future
+        )
         finder, options = predictor, {"precision": precision, "batch_size": batch_size}
         predictor = page_reader(finder, reader, reading, options)
-        job = _Job(sources, format, asked(finder, outside=outside, truths=False), finder.kind.source)
+        job = Job(sources, format, asked(finder, outside=outside, truths=False), finder.kind.source)
         kind, many = (
             "json" if json else "csv" if csv else "",
             len(sources) > 1 or sources == ["-"] or Path(sources[0]).is_dir(),
@@ -120,7 +118,7 @@ def predict(
         from crnn.cli.find import USUAL
         from crnn.cli.find import find as find_files
 
-        _check_find(out=out, live=live, of=of, future=future, reading=reading)
+        _refuse("with --find", out=out, live=live, of=of, future=future, rate=rate, beam=reading)
         kind = "json" if json else "csv" if csv else ""
         most = top or USUAL
         return find_files(predictor, sources, find, top=most, index=index, kind=kind, page=explain, console=console)
@@ -130,7 +128,10 @@ def predict(
     if future:
         look_ahead(predictor, future)
     _check_options(sources, live=live, rate=rate, explain=explain, of=of)
-    job = _Job(sources, format, asked(predictor, outside=outside, truths=False), predictor.kind.source)
+    into = out is not None and not out.suffix and hasattr(predictor.task, "write_into")
+    if into:
+        _refuse(f"with --out {out}, into which files are written", explain=explain)
+    job = Job(sources, format, asked(predictor, outside=outside, truths=False), predictor.kind.source)
     if live:
         from crnn.cli.live import listen
 
@@ -142,10 +143,10 @@ def predict(
         answers = job.answers(predictor) if explain is None else job.explained(predictor, explain, of)
     if out is not None and out.suffix:
         predictor.task.write(answers, out)
-    elif out is not None and hasattr(predictor.task, "write_into"):
+    elif out is not None and into:
         job.write_files(predictor, out)
     elif out is not None:
-        job.write_pages(list(answers), out)
+        job.write_pages(answers, out)
     else:
         for answer in answers:
             sys.stdout.write(_line(predictor.task, answer, "json" if json else "csv" if csv else "", top or 1))
@@ -154,11 +155,11 @@ def predict(
     return 1 if job.left_out else 0
 
 
-def _check_find(**given: Any) -> None:
-    """Raises ``SettingsError`` for options that say nothing to a search."""
+def _refuse(where: str, **given: Any) -> None:
+    """Raises ``SettingsError`` for options that say nothing ``where`` they are given."""
     if wrong := [name for name, value in given.items() if value]:
-        said = "--beam and its like" if wrong[0] == "reading" else f"--{wrong[0]}"
-        raise SettingsError(f"{said} is given with --find", expected="none", do="Leave it out.")
+        said = "--beam and its like" if wrong[0] == "beam" else f"--{wrong[0]}"
+        raise SettingsError(f"{said} is given {where}", expected="no such option", do="Leave it out.")
 
 
 def _check_options(sources: list[str], *, live: bool, rate: int, explain: Path | None, of: str | None) -> None:
@@ -170,116 +171,6 @@ def _check_options(sources: list[str], *, live: bool, rate: int, explain: Path |
     if live and (sources != ["-"] or explain is not None):
         given = "--live is given with --explain" if explain is not None else f"--live is given with {sources[0]!r}"
         raise SettingsError(given, expected="a sound on standard input", do="Write: crnn predict BUNDLE - --live")
-
-
-class _Job:
-    """The samples of a command, and what had to be left out of them."""
-
-    def __init__(self, sources: list[str], format: str, asked: Any, source: Any) -> None:
-        self.sources, self.format, self.asked, self.source = sources, format, asked, source
-        self.left_out: list[Any] = []
-
-    def samples(self) -> Iterator[Any]:
-        from crnn.data.formats import located, open_data
-        from crnn.types import Sample
-
-        names = names_piped() if self.sources == ["-"] else iter(self.sources)
-        for name in names:
-            text = self.source(name)
-            if not isinstance(text, Path) and not _is_there(name):
-                yield Sample(name, text)
-                continue
-            try:
-                given = Path(name) if self.sources == ["-"] else located(name)  # a list names no address
-                for sample in open_data(given, self.format, self.left_out, asked=self.asked):
-                    yield replace(sample, id=_name(given if given.is_dir() else given.parent, sample.id))
-            except CrnnError as error:
-                if error not in self.left_out:  # the only one of a source is raised as well as told
-                    self.left_out.append(error)
-
-    def answers(self, predictor: Any) -> Iterator[Any]:
-        for answer in predictor.stream(self.samples()):
-            if isinstance(answer, CrnnError):
-                self.left_out.append(answer)
-            else:
-                yield answer
-
-    def explained(self, predictor: Any, page: Path, of: str | None) -> Iterator[Any]:
-        """The same, with a page that says why."""
-        from crnn.deploy.explain import shown
-        from crnn.train.evaluate import write_answers
-
-        fragments, task = dict[str, str](), predictor.task
-        for sample in self.samples():
-            try:
-                why = predictor.explain(sample, of=of)
-                picture = shown(predictor, sample, why)
-            except SettingsError:  # of what was asked for, and not of one source
-                raise
-            except CrnnError as error:
-                self.left_out.append(error)
-                continue
-            fragments[sample.id] = task.show(why.prediction, task.so_far(sample), picture)
-            yield why.prediction
-        summary = {"bundle": predictor.name, "samples": len(fragments)}
-        write_answers(page, fragments, title=f"{task.name}: why", summary=summary)
-
-    def write_files(self, predictor: Any, out: Path) -> None:
-        """The files of each answer in the folder ``out``, named as its source."""
-        sources: dict[str, Any] = {}
-
-        def noted() -> Iterator[Any]:
-            for sample in self.samples():
-                sources[sample.id] = sample.x
-                yield sample
-
-        out.mkdir(parents=True, exist_ok=True)
-        taken: set[str] = set()
-        for answer in predictor.stream(noted()):
-            if isinstance(answer, CrnnError):
-                self.left_out.append(answer)
-                continue
-            file = Path(answer.id)
-            first = (file.stem, f"{file.parent.name}-{file.stem}")
-            name = next(n for n in chain(first, (f"{file.stem}-{i}" for i in count(2))) if n not in taken)
-            taken.add(name)
-            predictor.task.write_into(answer, predictor.kind.decode(sources.pop(answer.id)), out, name)
-
-    def write_pages(self, answers: list[Any], out: Path) -> None:
-        """A copy of each PAGE or ALTO file with the texts that were read, in the folder ``out``."""
-        from crnn.data.formats import alto, page, split_id
-        from crnn.errors import DataError
-
-        pages: dict[str, dict[str, Any]] = {}
-        for answer in answers:
-            file, line = split_id(answer.id)
-            if line is None:
-                raise DataError(
-                    "is a picture, not a line of a page",
-                    expected="PAGE or ALTO files, where the answers go to a folder",
-                    do="Write the answers to a file: --out texts.txt, .jsonl or .csv.",
-                    file=answer.id,
-                )
-            pages.setdefault(file, {})[line] = answer
-        for file, lines in pages.items():
-            source = Path(file)
-            try:
-                (page if page.recognise(source) else alto).write(source, lines, out / source.name)
-            except CrnnError as error:
-                self.left_out.append(error)
-
-
-def _name(folder: Path, id: str) -> str:
-    """The path of a sample of ``folder``, which may be the sample itself: a film whose frames lie in it."""
-    own = id.partition(":")[0] == folder.name and not (folder / folder.name).exists()
-    return str((folder.parent if own else folder) / id)
-
-
-def _is_there(name: str) -> bool:
-    try:
-        return Path(name).exists()
-    except OSError:  # too long for a name
-        return False
 
 
 def _line(task: Any, answer: Any, kind: str, top: int) -> str:

@@ -89,10 +89,13 @@ def test(
     console = Console(stderr=True)
     predictor: Any = ready(bundle, precision=precision, batch_size=batch_size, threads=threads)
     if reads_pages(predictor, reader) and page.recognise(Path(data)):
-        if baseline:
-            raise SettingsError("--baseline is given for pages", expected="lines or labels", do="Leave it out.")
+        told = {"baseline": baseline, "group": group, "answer": answer, "live": live}
+        told["format"] = format not in ("auto", "page")
+        if wrong := [name for name, value in told.items() if value]:
+            raise SettingsError(f"--{wrong[0]} is given for pages", expected="lines or labels", do="Leave it out.")
         pages = page_reader(predictor, reader, reading, {"precision": precision, "batch_size": batch_size})
-        return test_pages(pages, data, bundle=bundle, split=split, json=json, html=html, name=name, answers=predictions)
+        where: Any = {"json": json, "html": html, "name": name, "answers": predictions}
+        return test_pages(pages, data, bundle=bundle, split=split, outside=outside, **where)
     read_as_told(predictor, reading)
     if live:
         from crnn.deploy.stream import Stream

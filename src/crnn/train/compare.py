@@ -18,7 +18,7 @@ from crnn.bundle import NAME
 from crnn.config import as_dict
 from crnn.deploy.predict import Predictor
 from crnn.errors import CrnnError, DataError, SettingsError, TrainingError
-from crnn.files import write_aside
+from crnn.files import make_folder, write_aside
 from crnn.recipe import Recipe
 from crnn.train.evaluate import Tested, evaluate, figures_of_others, report_of
 from crnn.train.fit import EPOCHS, RECIPE, STATE, device_of, fit
@@ -75,6 +75,7 @@ def compare(
     another comparison, the first model's error if all fail.
     """
     out = Path(out)
+    make_folder(out)
     judged = {name: _try(name if len(recipes) > 1 else "", recipe) for name, recipe in recipes.items()}
     if len(set(judged.values())) > 1:
         given = "the models are judged by different figures: " + ", ".join(f"{n} by {j}" for n, j in judged.items())
@@ -111,8 +112,8 @@ def compare(
 
 
 def _try(name: str, recipe: Recipe) -> str:
-    """The figure by which a model is judged. What cannot be trained or tested, on these data or this machine, is told by
-    its ``name`` before the others have trained for hours."""
+    """The figure by which a model is judged. What cannot be trained or tested, on these data or this machine, is told
+    by its ``name`` before the others have trained for hours."""
     try:
         device_of(recipe.train)
         prepared = prepare(recipe)
@@ -173,7 +174,7 @@ class _Run:
 
 def _train(recipe: Recipe, folder: Path) -> None:
     """Train, or go on with training; what it says goes into the folder's log."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     threads = torch.get_num_threads()
     with (folder / LOG).open("a", encoding="utf-8") as log:
         try:
@@ -190,7 +191,7 @@ def _epochs(recipe: Recipe, folder: Path, minutes: float) -> int:
     """Epochs that fit into ``minutes``, by the time of one; remembered, so that a stopped comparison can go on."""
     path = folder / PACE
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with TemporaryDirectory(dir=folder) as aside:
             one = replace(recipe, train=replace(recipe.train, epochs=1))
             _train(one, Path(aside))

@@ -7,6 +7,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from crnn.data.dataset import Samples
 from crnn.data.inputs import Several
 from crnn.data.sampler import Buckets
 from crnn.errors import CrnnError, SettingsError, TrainingError
-from crnn.files import FULL, tidy, write_aside
+from crnn.files import FULL, folder_for, tidy, write_aside
 from crnn.precision import resolve
 from crnn.recipe import Recipe, TrainSettings
 from crnn.registry import suggest
@@ -76,9 +77,9 @@ def fit(
         console = Console(quiet=True)
     if s.threads:
         torch.set_num_threads(s.threads)
-    prepared = prepare(recipe, start=None if start is None else load(start), samples=samples)
+    with nullcontext() if resume or not speaks else folder_for(run):
+        prepared = prepare(recipe, start=None if start is None else load(start), samples=samples)
     if not resume and speaks:
-        run.mkdir(parents=True, exist_ok=True)
         values = {"recipe": as_dict(recipe), "start": None if start is None else str(start)}
         with write_aside(run / RECIPE) as file:
             json.dump(values, file, indent=1, ensure_ascii=False)
