@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from crnn.cli import main
+from crnn.cli.options import recipe_of
 
 TINY = ("--set", "encoder.channels=[4]", "--set", "encoder.hidden=4", "--workers", 0, "--threads", 1, "--device", "cpu")
 
@@ -65,3 +66,10 @@ def test_a_run_that_goes_on_is_told_nothing_else(
     assert crnn("train", "--resume", tmp_path, *also) == 2
     expected = f"--resume {tmp_path} is given with {named}; expected nothing else: a run goes on as it began. Leave it"
     assert expected in capsys.readouterr().err
+
+
+def test_the_recipes_own_model_keeps_its_settings(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('[task]\nname = "classify"\n[encoder]\nname = "cascade"\nhidden = 7\n')
+    given = {"data": None, "settings": None, "train": None, "others": None}
+    encoders = [recipe_of(str(tmp_path / "r.toml"), model=model, **given).encoder for model in ("cascade", "tcn")]
+    assert encoders == [{"name": "cascade", "hidden": 7}, {"name": "tcn"}]

@@ -95,8 +95,7 @@ def compare(
 def _recipes(
     recipe: str | None, models: str | None, variants: Sequence[str], given: Mapping[str, Any]
 ) -> dict[str, Recipe]:
-    """By name: the recipe with each of ``models``, with its own settings for its own model, or recipes in its place;
-    and each of its ``variants``."""
+    """By name: the recipe with each of ``models``, or recipes in its place; and each of its ``variants``."""
     own = recipe_of(recipe, model=None, **given)
     named: dict[str, Recipe] = {}
     if models is None:
@@ -106,7 +105,7 @@ def _recipes(
         if name.endswith(".toml"):
             named[Path(name).stem] = recipe_of(name, model=None, **given)
         else:
-            named[name] = own if own.encoder.get("name") == name else recipe_of(recipe, model=name, **given)
+            named[name] = recipe_of(recipe, model=name, **given)
     for text in variants:
         settings = [*(given["settings"] or []), *(s.strip() for s in text.split(";") if s.strip())]
         named[text] = recipe_of(recipe, model=None, **{**given, "settings": settings})
