@@ -22,7 +22,7 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 
 def section(title: str, cls: type) -> list[str]:
     """A table of a settings class: name, default, meaning."""
-    texts = documented(cls)
+    texts = {name: " ".join(text.split()) for name, text in documented(cls).items()}  # a row is one line
     rows = [f"| `{f.name}` | `{default_of(f)!r}` | {texts[f.name]} |" for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     return ["", f"## {title}", "", "| setting | default | meaning |", "|---|---|---|", *rows]
 

@@ -84,6 +84,7 @@ def test_generated_pages_are_up_to_date():
     for name, made in (("recipes", script("make_recipes").page()), ("results", results.table(results.read()))):
         now = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
         assert now == made, f"run: python docs/make_{name}.py"
+        assert all(line.endswith("|") for line in made.split("\n") if line.startswith("|")), "a row is one line"
 
 
 def test_pages_of_models_are_up_to_date():
