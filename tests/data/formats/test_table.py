@@ -297,3 +297,15 @@ def test_any_bytes_are_read_or_refused_by_a_sentence(tmp_path_factory, ending, d
     path.write_bytes(data)
     with pytest.raises(DataError, match="expected"):
         open_data(path, left_out=[])
+
+
+def test_among_several_inputs_a_sentence_is_no_file(tmp_path):
+    Image.new("L", (2, 2)).save(tmp_path / "0.png")
+    said = ["See www.example.com", "Version 2.0", "0.png", "gone.png", "old.jp2"]
+    with (tmp_path / "t.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("image", "said", "label"), *(("0.png", text, "a") for text in said)])
+    left_out = []
+    asked = Asked(answer="label", inputs=("image", "said"))
+    samples = open_data(tmp_path / "t.csv", left_out=left_out, asked=asked)
+    assert [s.x["said"] for s in samples] == [*said[:2], tmp_path / "0.png"]
+    assert [error.given.split("'")[1] for error in left_out] == ["gone.png", "old.jp2"]

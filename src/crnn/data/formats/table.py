@@ -12,7 +12,7 @@ from typing import Any
 
 from crnn.data.formats._asked import Answer, Asked
 from crnn.data.formats._columns import number_of, roles_of, shared_of, source_of, word_of
-from crnn.data.formats._files import line_text, name_in, passage, root_of
+from crnn.data.formats._files import UNREAD, line_text, name_in, passage, root_of
 from crnn.data.formats._rows import SUFFIXES, columns, rows
 from crnn.data.formats._tables import Fits, choose, has_column, holds, part_of
 from crnn.data.label_maps import Painted, find_legend
@@ -71,7 +71,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
         word = "row" if table.suffix.lower() == ".parquet" else "line"
         for number, row in rows(table, list(dict.fromkeys(roles.values())), left_out):
             try:
-                x = _source(row, roles, table, f"{word} {number} ")
+                x = _source(row, roles, table, f"{word} {number} ", asked.suffixes)
                 y = _answer(row, roles, asked.answer, table, f"{word} {number} ")
                 group, split = shared_of(row, roles, table, f"{word} {number} ")
             except DataError as error:
@@ -84,19 +84,19 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
             yield Sample(name, x, y, group, split or part)
 
 
-def _source(row: Mapping[str, Any], roles: Mapping[str, str], table: Path, where: str) -> Any:
+def _source(row: Mapping[str, Any], roles: Mapping[str, str], table: Path, where: str, suffixes: frozenset[str]) -> Any:
     """What is seen: the file that is named, a text that stands there, or several by name. Raises ``DataError``."""
     several = {role.removeprefix("input:"): name for role, name in roles.items() if role.startswith("input:")}
     if several:
-        return {role: _cell(row.get(name), table, where) for role, name in several.items()}
+        return {role: _cell(row.get(name), table, where, suffixes) for role, name in several.items()}
     if "sentence" in roles:
         return passage(word_of(row.get(roles["sentence"]), where + "has a text that", table), table, where)
     return source_of(row.get(roles.get("image") or roles["source"]), table, where)
 
 
-def _cell(value: Any, table: Path, where: str) -> Any:
-    """A file if the cell names one, else its text."""
-    if isinstance(value, str) and len(Path(value).suffix) > 1 and " " not in Path(value).suffix:
+def _cell(value: Any, table: Path, where: str, suffixes: frozenset[str]) -> Any:
+    """A file if the cell ends like one of ``suffixes``, or one that people take for such, else its text."""
+    if isinstance(value, str) and Path(value).suffix.lower() in suffixes | UNREAD.keys():
         return source_of(value, table, where)
     return passage(word_of(value, where + "has an input that", table), table, where)
 
