@@ -159,7 +159,7 @@ def _say_seen(console: Console, learned: str | None, data: str, part: str | None
 
 
 ANSWERS = ("answer", "text", "label", "value", "sentence", "events", "boxes")
-"""What an answer may be called, also in files that ``crnn predict`` writes."""
+"""What an answer may be called, also in files that ``--predictions`` writes."""
 
 
 def read_answers(text: str) -> tuple[str, dict[str, Any]]:
