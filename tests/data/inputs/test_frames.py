@@ -151,6 +151,19 @@ def test_files_of_frames(ending: str, tmp_path: Path) -> None:
     assert np.array_equal(stored.frames, rain)
 
 
+def test_what_may_be_masked_makes_the_type_not_what_is(tmp_path: Path) -> None:
+    netcdf = pytest.importorskip("netCDF4")
+    for name, corner in (("a.nc", 100), ("b.nc", 255)):
+        with netcdf.Dataset(tmp_path / name, "w") as file:
+            for side, size in zip(("time", "y", "x"), (2, 3, 4), strict=True):
+                file.createDimension(side, size)
+            x = np.full((2, 3, 4), 100, np.uint8)
+            x[0, 0, 0] = corner
+            file.createVariable("rain", "u1", ("time", "y", "x"), fill_value=255)[:] = x
+    one, other = (read_stored(tmp_path / name).frames for name in ("a.nc", "b.nc"))
+    assert one.dtype == other.dtype == np.float32 and one[1, 2, 3] == other[1, 2, 3] == 100
+
+
 def test_files_that_hold_no_frames(tmp_path: Path) -> None:
     np.savez(tmp_path / "flat.npz", a=np.zeros((3, 4)), b=np.zeros(2))
     np.savez(tmp_path / "two.npz", a=np.zeros((3, 4, 5)), b=np.zeros((3, 4, 5)))

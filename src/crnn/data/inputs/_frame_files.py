@@ -16,6 +16,8 @@ SUFFIXES = frozenset({".npy", ".npz", ".h5", ".hdf5", ".nc"})
 NAMES = ("frames", "rain", "precipitation", "rainfall", "rain_rate", "reflectivity", "film", "video", "data", "x")
 TIMES = ("times", "time", "timestamps", "stamps", "dates")
 SPLITS = ("split", "splits")
+MASKS = frozenset({"_FillValue", "missing_value", "valid_min", "valid_max", "valid_range"})
+"""Attributes of NetCDF by which values are masked."""
 WANTED = "frames: an array (time, height, width) or (sequence, time, height, width)"
 AGAIN = "Copy it again or take it out of the data."
 
@@ -103,7 +105,9 @@ def _netcdf(path: Path) -> Stored:
             check_unpacked(int(item.size) * getattr(item.dtype, "itemsize", 1), path)
         name = _chosen({key: item.shape for key, item in found.items()}, path)
         x = found[name][...]
-        frames = np.ma.filled(x.astype(np.float32), np.nan) if np.ma.is_masked(x) else np.asarray(x)
+        # by what may be masked, so that all files of a set are of one type, whatever is masked in each
+        gaps = not MASKS.isdisjoint(found[name].ncattrs()) or np.ma.is_masked(x)
+        frames = np.ma.filled(x.astype(np.float32), np.nan) if gaps else np.asarray(x)
         time = next((found[key] for key in TIMES if key in found), None)
         if time is None:
             return Stored(frames)
