@@ -76,13 +76,29 @@ def test_legends(name: str, text: str, tmp_path: Path) -> None:
     assert find_legend(tmp_path) == LEGEND
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 0 0 Zone 1\n9 9 9 Zone 2\n",
+        "1 0 0 0 Zone 1\n2 9 9 9 Zone 2\n",
+        "name,r,g,b\nZone 1,0,0,0\nZone 2,9,9,9\n",
+        "1,Zone 1,0,0,0\n2,Zone 2,9,9,9\n",
+    ],
+)
+def test_names_may_have_numbers(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    assert read_legend(tmp_path / "a.txt") == Legend(("Zone 1", "Zone 2"), ((0, 0, 0), (9, 9, 9)))
+    (tmp_path / "a.txt").write_text("Zone 1\n3: Zone 2\n")
+    assert read_legend(tmp_path / "a.txt") == Legend(("Zone 1", "Zone 2")), "and another text is read anew"
+
+
 def test_legends_of_names_alone_and_broken_ones(tmp_path: Path) -> None:
     assert find_legend(tmp_path) is None
     for text in ("ground\ncar\ntree\n", "0: ground\n1: car\n2: tree\n", "0 ground\n1 car\n2 tree"):
         path = tmp_path / f"{len(text)}.txt"
         path.write_text(text)
         assert read_legend(path) == Legend(LEGEND.names)
-    for i, text in enumerate(("", "0 0 0 ground\ncar\n", "1 2 3 a\n1 2 3 b\n")):
+    for i, text in enumerate(("a\na\n", "", "0 0 0 ground\ncar\n", "1 2 3 a\n1 2 3 b\n")):
         (tmp_path / f"x{i}.txt").write_text(text)
         with pytest.raises(DataError, match=f"x{i}.txt: .*expected a legend"):
             read_legend(tmp_path / f"x{i}.txt")

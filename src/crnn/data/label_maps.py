@@ -22,6 +22,9 @@ from crnn.types import Clip
 Colour = tuple[int, int, int]
 LEGENDS = ("classes", "labels", "label_colors", "label_colours", "class_dict", "codes", "colors", "colours", "legend")
 """Stems of the file that names the labels of a folder, in the order in which they are looked for."""
+NUMBER = re.compile(r"^\d{1,3}(: ?| )")
+COLOUR = r"(?P<r>\d{1,3}) (?P<g>\d{1,3}) (?P<b>\d{1,3})"
+WITH_COLOUR = re.compile(rf"(\d{{1,3}}:? )?{COLOUR} (?P<name>.+)"), re.compile(rf"(?P<name>.+) {COLOUR}")
 WRITTEN_AS = "a line each: a name, or R G B and a name"
 
 
@@ -168,9 +171,15 @@ def find_legend(folder: Path) -> Legend | None:
 
 
 @lru_cache(maxsize=4)
+def _kept(path: Path, stamp: tuple[int, int]) -> str:
+    return path.read_text(encoding="utf-8-sig")
+
+
 def _text(path: Path) -> str:
+    """What stands in ``path``, kept as long as the file is the same."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        state = path.stat()
+        return _kept(path, (state.st_mtime_ns, state.st_size))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read ({error})", expected="a legend", do="Save it as UTF-8.", file=path) from error
 
@@ -180,22 +189,25 @@ def read_legend(path: Path) -> Legend:
     or of ``name,R,G,B``. Raises ``DataError``."""
     rows = _of_json(path) if path.suffix == ".json" else list(_of_lines(_text(path)))
     coloured = [colour for _, colour in rows if colour is not None]
-    if not rows or (coloured and len(coloured) < len(rows)) or len(set(coloured)) < len(coloured):
+    names = [name for name, _ in rows]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if not rows or twice is not None or (coloured and len(coloured) < len(rows)) or len(set(coloured)) < len(coloured):
         given = "names no labels" if not rows else "lacks colours for some labels, or names one twice"
+        given = given if twice is None else f"names {twice!r} twice"
         raise DataError(given, expected=f"a legend, {WRITTEN_AS}", do="Correct it.", file=path)
-    return Legend(tuple(name for name, _ in rows), tuple(coloured))
+    return Legend(tuple(names), tuple(coloured))
 
 
 def _of_lines(text: str) -> Iterable[tuple[str, Colour | None]]:
     for line in text.splitlines():
-        cells = [cell.strip() for cell in (next(csv.reader([line])) if "," in line else re.split(r"\s+", line.strip()))]
-        numbers = [int(cell) for cell in cells if re.fullmatch(r"\d{1,3}", cell)]
-        words = [cell for cell in cells if cell and not re.fullmatch(r"\d{1,3}:?", cell)]
-        if len(numbers) >= 3 and words:
-            red, green, blue = numbers[-3:]
-            yield " ".join(words), (red, green, blue)
-        elif words and not {"r", "g", "b"} <= {word.lower() for word in words}:  # a header
-            yield " ".join(words), None
+        words = " ".join(next(csv.reader([line])) if "," in line else [line]).split()
+        if {"r", "g", "b"} <= {word.lower() for word in words}:  # a header
+            continue
+        plain = " ".join(words)
+        found = next(filter(None, (form.fullmatch(plain) for form in WITH_COLOUR)), None)
+        name = NUMBER.sub("", found["name"] if found else plain)
+        if any(not letter.isdigit() for letter in name):
+            yield name, (int(found["r"]), int(found["g"]), int(found["b"])) if found else None
 
 
 def _of_json(path: Path) -> list[tuple[str, Colour | None]]:
