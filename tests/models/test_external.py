@@ -52,6 +52,23 @@ def test_frames_of_a_film_are_pictures_each() -> None:
     torch.testing.assert_close(y[0, 3], model.network(x[0, 3:4])[0])
 
 
+def test_norms_that_learn_see_true_frames_alone() -> None:
+    settings = external(small).Settings(frozen=False)  # type: ignore[attr-defined]
+    model: Any = external(small)(InputSpec("film", 3, (12, 16)), settings)
+    before = {name: value.clone() for name, value in model.network[1].state_dict().items()}
+    assert before["num_batches_tracked"] == 0, "nothing is learned from a blank picture"
+    assert all(m.training for m in model.network.modules())
+    x = torch.rand(2, 4, 3, 12, 16)
+    alone = model(Seq(x[:1], torch.tensor([4]))).last.x
+    statistics = {name: value.clone() for name, value in model.network[1].state_dict().items()}
+    model.network[1].load_state_dict(before)
+    padded = torch.cat([x[:1], torch.full((1, 3, 3, 12, 16), 9.0)], 1)
+    y = model(Seq(padded, torch.tensor([4]))).last.x
+    torch.testing.assert_close(y[:, :4], alone)
+    assert not y[:, 4:].any()
+    torch.testing.assert_close(dict(model.network[1].state_dict()), statistics)
+
+
 def test_lists_of_maps_and_summed_up_features() -> None:
     class Several(nn.Module):
         def forward(self, x: torch.Tensor) -> list[torch.Tensor]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from crnn.errors import SettingsError, ShapeError
-from crnn.layers import zero_padding
+from crnn.models._folded import Folded
 from crnn.types import Features, InputSpec, Level, Seq
 
 
@@ -55,8 +55,7 @@ def external(make: Callable[[], nn.Module], *, channels: int = 3) -> type[nn.Mod
             self.still = len(spec.space) == 1
             self.height = spec.space[0]
             self.widths: dict[int, int] = {}
-            with torch.no_grad():
-                maps = self._look(torch.zeros(2, channels, self.height, spec.space[-1]))
+            maps = self._tried(spec.space[-1])
             stride = 1
             if self.still:
                 step = 8 * self.height
@@ -79,9 +78,8 @@ def external(make: Callable[[], nn.Module], *, channels: int = 3) -> type[nn.Mod
         def forward(self, seq: Seq, state: Any = None) -> Features:
             x, lengths = seq
             if not self.still:
-                y = self._look(x.flatten(0, 1))
-                y = y.reshape(*x.shape[:2], *y.shape[1:])
-                return Features((Seq(zero_padding(y, lengths, axis=1), lengths),))
+                frames = Folded(seq)
+                return Features((frames.seq(self._look(frames.pictures)),))
             if bool((lengths != x.shape[1]).any()):
                 raise ShapeError(
                     f"pictures have {sorted(set(lengths.tolist()))} columns",
@@ -95,14 +93,19 @@ def external(make: Callable[[], nn.Module], *, channels: int = 3) -> type[nn.Mod
         def _columns(self, width: int) -> int:
             """Columns that come out of ``width`` columns: found by trying, once."""
             if width not in self.widths:
-                device = next((p.device for p in self.network.parameters()), None)
-                training = self.network.training
-                self.network.eval()
-                with torch.no_grad():
-                    blank = torch.zeros(1, self.channels, self.height, width, device=device)
-                    self.widths[width] = self._look(blank).shape[3]
-                self.network.train(training)
+                self.widths[width] = self._tried(width).shape[3]
             return self.widths[width]
+
+        def _tried(self, width: int) -> Tensor:
+            """Maps of a blank picture, from which norms are not to learn."""
+            device = next((p.device for p in self.network.parameters()), None)
+            training = [m for m in self.network.modules() if m.training]
+            self.network.eval()
+            with torch.no_grad():
+                maps = self._look(torch.zeros(1, self.channels, self.height, width, device=device))
+            for module in training:
+                module.training = True
+            return maps
 
         def _look(self, x: Tensor) -> Tensor:
             """Maps ``(batch, features, height, width)``."""
