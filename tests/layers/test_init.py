@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crnn.errors import ShapeError
-from crnn.layers import Recurrent
+from crnn.layers import GRUCell, LSTMCell, Recurrent, Window, layer_norm
+from crnn.layers.cells import Norm
 from crnn.layers.init import chrono_, forget_bias_, orthogonal_, orthogonal_gates_
 
 
@@ -55,6 +56,22 @@ def test_narrow_types_and_wide_blocks() -> None:
     assert is_orthogonal(orthogonal_gates_(torch.randn(2 * 5, 3), 2)[:5].T), "a projection's"
     parameter = nn.Parameter(torch.randn(6, 6))
     assert orthogonal_gates_(parameter, 1) is parameter and parameter.requires_grad
+
+
+@pytest.mark.parametrize("norm", [None, layer_norm])
+def test_cells_of_our_own_begin_likewise(norm: Norm | None) -> None:
+    cell = LSTMCell(3, 4, window=Window(), norm=norm)
+    module = nn.ModuleList([nn.LSTM(3, 4), Recurrent(3, 4, cell=lambda *_: cell), nn.GRU(3, 4)])
+    bias = cell.input.bias if norm is None else cell.input_norm.bias  # type: ignore[union-attr]
+    assert forget_bias_(module, 2.5) is module
+    assert bias[4:8].eq(2.5).all() and not bias[:4].any()
+    chrono_(module, 50)
+    assert (bias[4:8] >= 0).all() and bias[4:8].unique().numel() == 4 and torch.equal(bias[:4], -bias[4:8])
+    nn.init.zeros_(cell.recurrent.weight)
+    orthogonal_(cell)
+    assert all(is_orthogonal(block[:, :, 1, 1]) for block in cell.recurrent.weight.chunk(4))
+    with pytest.raises(ShapeError, match="an LSTM with a bias"):
+        forget_bias_(GRUCell(3, 4))
 
 
 def test_the_generator_decides() -> None:

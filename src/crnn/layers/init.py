@@ -1,10 +1,10 @@
 """How recurrent weights begin: orthogonal matrices (Saxe et al. 2013, arXiv 1312.6120), open forget gates (Gers et al.
 2000) and chrono (Tallec & Ollivier 2018, arXiv 1804.11188).
 
-Functions on modules reach all that names its parameters as ``torch.nn`` does, inside ``nn.Sequential`` and the like
-too: ``weight_hh...`` ``(gates * size, size, *kernel)`` with its ``bias_ih...``, ``bias_hh...`` or ``bias...``, and the
-gates in torch's order: LSTM input, forget, cell, output; GRU reset, update, new. They change the module in place and
-give it back.
+Functions on modules reach the cells of ``crnn.layers`` and all that names its parameters as ``torch.nn`` does, inside
+``nn.Sequential`` and the like too: ``weight_hh...`` ``(gates * size, size, *kernel)`` with its ``bias_ih...``,
+``bias_hh...`` or ``bias...``, and the gates in torch's order: LSTM input, forget, cell, output; GRU reset, update, new.
+They change the module in place and give it back.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from crnn.errors import ShapeError
+from crnn.layers.cells import Cell
 
 M = TypeVar("M", bound=nn.Module)
 KEEP = 1
@@ -93,6 +94,11 @@ def _recurrent(module: nn.Module) -> Iterator[tuple[Tensor, int, list[Tensor]]]:
     """Each recurrent weight in ``module``, its number of gates, and its biases."""
     found = False
     for part in module.modules():
+        if isinstance(part, Cell):
+            found = True
+            maps = (part.input if part.input_norm is None else part.input_norm, part.recurrent_norm)
+            shifts = [getattr(each, "bias", None) for each in maps]
+            yield part.recurrent.weight, part.gates, [bias for bias in shifts if bias is not None]
         own = dict(part.named_parameters(recurse=False))
         for name, weight in own.items():
             if name.startswith("weight_hh"):
@@ -105,7 +111,7 @@ def _recurrent(module: nn.Module) -> Iterator[tuple[Tensor, int, list[Tensor]]]:
                 size = getattr(part, "hidden_size", weight.shape[1])
                 yield weight, weight.shape[0] // size, biases
     if not found:
-        raise _nothing(module, "a recurrent layer, with a parameter weight_hh...")
+        raise _nothing(module, "a recurrent layer: a cell of crnn.layers, or one with a parameter weight_hh...")
 
 
 def _begin(biases: list[Tensor], gates: int, gate: int, value: float | Tensor) -> None:
