@@ -22,6 +22,7 @@ PAPER: dict[str, Any] = {
     "windows": [[3, 4], [3, 4], [2, 4]],
     "hidden": [2, 10, 50],
     "features": [6, 20],
+    "peepholes": True,
 }
 
 
@@ -36,6 +37,7 @@ def test_the_network_of_the_paper_is_reached(drawn: Callable[..., Seq]) -> None:
     assert [layer.in_features for layer in encoder.mixed] == [4 * 2 * 12, 4 * 10 * 8]
     assert [layer.out_features for layer in encoder.mixed] == [6, 20]
     assert [(scan.inputs, scan.size) for scan in encoder.scans] == [(12, 2), (6, 10), (20, 50)]
+    assert [scan.peepholes.shape for scan in encoder.scans] == [(4, 5, size) for size in (2, 10, 50)]
     y, lengths = net.eval()(drawn(InputSpec("line", 1, (64,)), [90, 40]))
     assert encoder.levels[-1].stride == 18 and lengths.tolist() == [5, 2] and y.shape == (2, 5, 3)
 

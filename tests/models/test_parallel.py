@@ -81,6 +81,14 @@ def test_settings_know_every_fusion() -> None:
 
 
 @torch.no_grad()
+def test_vectors_of_words_are_dropped_in_both_branches() -> None:
+    encoder = net(SPECS["sentence"], dropout=0.6).train().encoder
+    seen = inputs(SPECS["sentence"])
+    for front in (encoder.convolution.front, encoder.recurrence.flat.front):
+        assert not torch.equal(front(seen), front(seen)) and torch.equal(front.eval()(seen), front(seen))
+
+
+@torch.no_grad()
 def test_each_branch_alone_is_what_stands_side_by_side() -> None:
     made, seen = net(SPECS["picture"]).eval(), inputs(SPECS["picture"], behind=0)
     y, lengths = made(seen).last

@@ -3,9 +3,9 @@
 "Offline Handwriting Recognition with Multidimensional Recurrent Neural Networks": MDLSTM layers from all four corners,
 between them windows that make the picture smaller, each with a tanh layer; the last picture is collapsed vertically.
 The paper's own network for Arabic has no convolution and is reached by ``stem = []``, ``strides = []``,
-``hidden = [2, 10, 50]``, ``features = [6, 20]`` and ``windows`` of 3 columns by 4 rows. The defaults are of today:
-a strided convolution before, as others have it (Voigtlaender, Doetsch & Ney 2016, ICFHR; Puigcerver 2017, ICDAR), and
-wider layers on fewer cells.
+``hidden = [2, 10, 50]``, ``features = [6, 20]``, ``windows`` of 3 columns by 4 rows and ``peepholes = true``. The
+defaults are of today: a strided convolution before, as others have it (Voigtlaender, Doetsch & Ney 2016, ICFHR;
+Puigcerver 2017, ICDAR), and wider layers on fewer cells.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class MDLSTMHTR(nn.Module):
         """Units of each MDLSTM layer from each of the four corners."""
         features: tuple[Count, ...] = (96,)
         """Units of the tanh layer between each two MDLSTM layers."""
+        peepholes: bool = False
+        """Whether the gates see the memory."""
         dropout: Share = 0.1
         """Share of features dropped before the second and later MDLSTM layers and the head, in training."""
 
@@ -58,7 +60,7 @@ class MDLSTMHTR(nn.Module):
             if i:
                 self.mixed.append(nn.Linear(width, s.features[i - 1]))
                 width = s.features[i - 1]
-            self.scans.append(MDLSTM(width, hidden))
+            self.scans.append(MDLSTM(width, hidden, peepholes=s.peepholes))
             width = 4 * hidden
         self.dropout = TimeDropout(s.dropout)
         self.least_columns = columns

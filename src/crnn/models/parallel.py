@@ -106,7 +106,7 @@ class _Recurrence(nn.Module):
     def __init__(self, spec: InputSpec, settings: Parallel.Settings) -> None:
         super().__init__()
         s = settings
-        self.flat = Flat(spec, s.embedding)
+        self.flat = Flat(spec, s.embedding, dropout=s.dropout)
         self.stride = prod(joins_for(spec.kind, s))
         self.frame = ConvBlock(
             self.flat.features,
