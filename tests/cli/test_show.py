@@ -31,6 +31,8 @@ def test_models_says_of_each_who_made_it_what_it_reads_and_its_size() -> None:
     text = printed(models, width=240)
     rows = {line.split()[0]: line for line in text.splitlines() if line.split() and line.split()[0] in MODELS}
     assert set(rows) == set(MODELS)
+    for row in rows.values():
+        assert row.rstrip().endswith(".") and row.count("(") == row.count(")"), row
     assert rows["crnn_htr"].split()[1:4] == ["line", "128", "9,591,728"]
     assert rows["crnn_vgg"].split()[1:4] == ["line", "32", "8,353,360"]
     assert "Shi, Bai & Yao 2015" in text and "Puigcerver 2017" in text

@@ -1,5 +1,4 @@
-"""eeg_parallel: convolutions over the scalp, and beside them an LSTM over time (Zhang et al. 2018, AAAI; arXiv
-1708.06578).
+"""eeg_parallel: convolutions over the scalp, beside them an LSTM over time (Zhang et al. 2018, arXiv 1708.06578).
 
 "Cascade and Parallel Convolutional Recurrent Neural Networks on EEG-Based Intention Recognition for Brain Computer
 Interface": one branch sees each frame as a picture of the head and adds the frames up, the other sees the electrodes

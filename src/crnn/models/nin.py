@@ -4,7 +4,7 @@ Three convolutions, each with two layers of one place behind it, so that a small
 no dense layer: the means of the last maps are the answer. Sizes are those of the authors' network for CIFAR-10, 0.97
 million parameters: 966,986 with biases and no normalisation, as they had it, and 968,394 with batch normalisation,
 which trains faster. Their last layer of one place, whose maps are averaged into classes, is the task's linear layer
-here, which comes to the same.
+here, which comes to the same but for the ReLU that stands before their mean.
 """
 
 from __future__ import annotations

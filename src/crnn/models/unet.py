@@ -1,5 +1,6 @@
-"""unet: down to a coarse view of a picture and up again, with a bridge at each size (Ronneberger et al. 2015, arXiv
-1505.04597); for films, a ConvLSTM or ConvGRU goes through the coarse views of the frames.
+"""unet: down to a coarse view and up again, with a bridge at each size (Ronneberger et al. 2015, arXiv 1505.04597).
+
+For films, a ConvLSTM or ConvGRU goes through the coarse views of the frames.
 
 "U-Net: Convolutional Networks for Biomedical Image Segmentation", with batch normalisation and borders of zeros, so
 that pictures keep their size; the paper has five sizes of 64, 128, 256, 512 and 1024 maps. A frame sees none after it.
