@@ -20,6 +20,14 @@ def learned(*sources: Any, **settings: Any) -> Series:
     return Series.learn(Series.Settings(**settings), [Sample(str(i), x) for i, x in enumerate(sources)])
 
 
+def test_lines_of_a_plot_have_names() -> None:
+    kind = learned(X)
+    assert "channel 2" in kind.shown(X) and "channel" not in learned(X[:, :1]).shown(X[:, :1])
+    names = ("a", "b", "c", "d", "e", "<f>", "g", "h")
+    wide = Series(Series.Settings(), [0.0] * 8, [1.0] * 8, names=names).shown(np.repeat(X, 4, axis=1))
+    assert "&lt;f&gt;, and 2 not drawn" in wide and "<f>" not in wide
+
+
 def test_each_channel_has_mean_0_and_deviation_1_of_the_training_part() -> None:
     kind = learned(X, X[:20] + 1)
     both = np.concatenate([kind.finish(kind.decode(x)) for x in (X, X[:20] + 1)])

@@ -22,6 +22,8 @@ BAND = "height:.7rem;margin:.2rem {right:.2f}% 0 {left:.2f}%;border-radius:.2rem
 GROUND = "rgba(128,128,128,.12)"
 TEXT = "margin:0 0 .5rem;line-height:1.9;overflow-wrap:anywhere;unicode-bidi:isolate"
 WORD = "background:{colour};border-radius:.2rem;padding:.1rem .15rem"
+LEGEND = "margin:0 0 .5rem;font-size:.85rem;opacity:.8;overflow-wrap:anywhere"
+KEY = "display:inline-block;width:.9rem;height:.25rem;margin:0 .3rem .2rem .8rem;background:{colour}"
 UNKNOWN = "text-decoration:underline dotted;text-underline-offset:.2em"
 
 
@@ -33,6 +35,16 @@ def picture_html(png: bytes, heat: np.ndarray | None = None, *, left: float = 0.
     size = int.from_bytes(png[16:20]), int.from_bytes(png[20:24])  # in a PNG's first part
     style = PICTURE + (ENLARGED if max(size) < SMALL else "")
     return f'<div style="{FIGURE}"><img alt="the sample" style="{style}" src="{source}">{band}</div>'
+
+
+def legend_html(said: str, names: Sequence[str], colours: Sequence[str]) -> str:
+    """What is ``said`` of a plot's lines, and the name of each; there is no line for those behind the last colour."""
+    keys = "".join(
+        f'<span style="{KEY.format(colour=colour)}"></span>{escape(name)}'
+        for name, colour in zip(names, colours, strict=False)
+    )
+    more = len(names) - len(colours)
+    return f'<p style="{LEGEND}">{said}{keys}{f", and {more} not drawn" if more > 0 else ""}</p>'
 
 
 def words_html(

@@ -22,6 +22,7 @@ from crnn.config import Count, Strength, Whole
 from crnn.data.inputs._kind import Kind
 from crnn.data.inputs._numbers import SUFFIXES, as_recording, heading_of, read_numbers
 from crnn.data.inputs._scale import scale_of
+from crnn.data.inputs._shown import legend_html
 from crnn.data.inputs.series_augment import SeriesAugment
 from crnn.data.timelines import Span, covered
 from crnn.errors import CrnnError, DataError
@@ -178,6 +179,14 @@ class Series(Kind):
         file = io.BytesIO()
         picture.save(file, "PNG")
         return file.getvalue()
+
+    def shown(self, source: Source, heat: np.ndarray | None = None) -> str:
+        """The plot, and what its lines are called."""
+        count = len(self.mean)
+        names = source.timeline.names if isinstance(source, Span) else self.names
+        names = names or tuple(f"channel {i + 1}" for i in range(count))
+        said = "All that is seen, in deviations from the mean of the training part:"
+        return super().shown(source, heat) + (legend_html(said, names, COLOURS) if count > 1 else "")
 
     def _read(self, source: Source) -> np.ndarray:
         """The recording as it is, without gaps."""

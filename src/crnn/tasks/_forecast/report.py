@@ -142,14 +142,13 @@ class Reported(Common):
         return f"mean error {figures['mae']:.4g}  scaled {figures['mae_scaled']:.4f}{more}"
 
     def word(self, value: Any) -> str:
-        """The first column, in a few numbers."""
-        table = value.ahead if isinstance(value, Course) else value.point
-        numbers = [f"{number:.4g}" for number in table[:, 0].tolist()]
-        return " ".join(numbers if len(numbers) <= 8 else [*numbers[:6], "...", numbers[-1]])
+        """The first column, by its name if there are others, in a few numbers."""
+        some = _few(value.ahead if isinstance(value, Course) else value.point)
+        return f"{_column(self.names[0])} {some}" if len(self.names) > 1 else some
 
     def line(self, prediction: Prediction, *, top: int = 1) -> str:
         when = dates(prediction.id, self.settings.lead, self.settings.horizon, self.settings.step)
-        return f"{prediction.id}\t{self.names[0]} from {when[0]} to {when[-1]}: {self.word(prediction.value)}"
+        return f"{prediction.id}\t{self.names[0]} from {when[0]} to {when[-1]}: {_few(prediction.value.point)}"
 
     def plain(self, prediction: Prediction, *, top: int = 1) -> dict[str, Any]:
         s, value = self.settings, prediction.value
@@ -200,6 +199,12 @@ class Reported(Common):
 def _column(name: str) -> str:
     """A column for people, also one that has a number for a name."""
     return f"column {name}" if name.isdigit() else name
+
+
+def _few(table: np.ndarray) -> str:
+    """The first column of ``table`` ``(horizon, targets)``, in a few numbers."""
+    numbers = [f"{number:.4g}" for number in table[:, 0].tolist()]
+    return " ".join(numbers if len(numbers) <= 8 else [*numbers[:6], "...", numbers[-1]])
 
 
 def tables(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
