@@ -46,7 +46,8 @@ def numbers_of(id: str, value: Any, shape: Sequence[int]) -> np.ndarray:
         table = np.full(0, np.nan)
     same = [n for n in table.shape if n != 1] == [n for n in shape if n != 1]
     if table.size != np.prod(shape) or not (same or table.ndim == 1) or not np.isfinite(table).all():
-        raise strange(id, value, f"{' x '.join(map(str, shape))} finite numbers")
+        wanted = f"{' x '.join(map(str, shape))} finite numbers" if np.prod(shape) > 1 else "a finite number"
+        raise strange(id, value, wanted)
     return table.reshape(shape)
 
 
