@@ -149,6 +149,14 @@ def test_names_of_pictures_tell_the_time(tmp_path: Path) -> None:
     assert "lacks 1 frame after 2020-10-31T07:15:00" in str(left_out[0])
 
 
+@pytest.mark.parametrize("first", [0, 1403636579763, 1403636579763555584])
+def test_numbers_of_many_digits_are_no_times(first: int, tmp_path: Path) -> None:
+    for i in range(6):
+        Image.new("L", (4, 4)).save(tmp_path / f"{first + 50 * i:012}.png")
+    samples = open_data(tmp_path, asked=asked(past=1, future=1, shares=(1, 0, 0)))
+    assert len(samples) > 1 and samples[0].id.endswith(":0")
+
+
 def test_ahead_of_the_last_frame(tmp_path: Path) -> None:
     path = stamped(tmp_path / "day.npz", list(range(0, 100, 10)))
     (sample,) = open_data(path, asked=asked(truths=False, valid_from="00:30"))

@@ -101,9 +101,7 @@ def _films(source: Path, name: str, split: Split | None) -> Iterator[Film]:
     """The films that a file or a folder of pictures holds. Raises ``DataError``."""
     if source.is_dir():
         files = frames_in(source)
-        stamps = [STAMP.search(file.stem) for file in files]
-        times = _seconds(["".join(s.groups("00")) for s in stamps if s], source) if all(stamps) else None
-        yield Film(name, source, len(files), times, split)
+        yield Film(name, source, len(files), _named(files, source), split)
     elif source.suffix.lower() in FILMS:
         yield Film(name, source, header_of(source).frames, None, split)
     else:
@@ -182,6 +180,18 @@ def _place(film: Film, time: str, default: int) -> int:
         do = "Write 07:30, or 2020-10-31 07:30."
         raise DataError(f"the time {time!r}", expected="an hour or a date and hour", do=do, file=film.name) from error
     return int(np.searchsorted(film.times, moment.astype("datetime64[s]")))
+
+
+def _named(files: Sequence[Path], folder: Path) -> np.ndarray | None:
+    """The times in the names of frames, if these are times that rise, and not numbers of many digits."""
+    stamps = [found for file in files if (found := STAMP.search(file.stem))]
+    if len(stamps) < len(files):
+        return None
+    try:
+        times = _seconds(["".join(found.groups("00")) for found in stamps], folder)
+    except DataError:
+        return None
+    return times if (np.diff(times) > np.timedelta64(0)).all() else None
 
 
 def _seconds(values: Sequence[Any], file: Path) -> np.ndarray:
