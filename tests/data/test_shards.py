@@ -225,6 +225,7 @@ def test_tars_of_others_are_read_without_an_index(tmp_path: Path) -> None:
 def test_a_pattern_keeps_its_zeros() -> None:
     assert expand("{1..2}-{08..09}.tar") == ["1-08.tar", "1-09.tar", "2-08.tar", "2-09.tar"]
     assert expand("x/{train,dev}-{0..1}.tar") == [f"x/{n}.tar" for n in ("train-0", "train-1", "dev-0", "dev-1")]
+    assert expand("{x,1..5}.tar") == ["x.tar", "1..5.tar"]
     with pytest.raises(SettingsError, match="names 10,000,000,000 shards"):
         expand("{0000000000..9999999999}.tar")
     with pytest.raises(SettingsError, match="names 0 shards"):

@@ -116,13 +116,13 @@ def expand(pattern: str) -> list[str]:
     pieces = re.split(r"\{(\d+\.\.\d+|[^{},/]+(?:,[^{},/]+)+)\}", pattern)
     choices, count = list[list[str]](), 1
     for piece in pieces[1::2]:
-        low, _, high = piece.partition("..")
+        low, _, high = piece.partition("..") if "," not in piece else ("", "", "")
         words = piece.split(",")
-        count *= int(high) - int(low) + 1 if high.isdigit() else len(words)
+        count *= int(high) - int(low) + 1 if high else len(words)
         if not 0 < count <= MOST:
             given = f"the pattern {pattern} names {max(0, count):,} shards"
             raise SettingsError(given, expected=f"from 1 to {MOST:,}", do="Correct it.")
-        choices.append([f"{n:0{len(low)}}" for n in range(int(low), int(high) + 1)] if high.isdigit() else words)
+        choices.append([f"{n:0{len(low)}}" for n in range(int(low), int(high) + 1)] if high else words)
     return ["".join(map("".join, zip_longest(pieces[::2], words, fillvalue=""))) for words in product(*choices)]
 
 

@@ -132,6 +132,15 @@ def test_films_of_annotated_frames(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_picture_that_is_none_is_no_frame(tmp_path: Path) -> None:
+    picture(tmp_path / "a1.png")
+    (tmp_path / "a2.jp2").write_bytes((tmp_path / "a1.png").read_bytes())
+    rows = [f"{name},x,1,1,3,3" for name in ("a1.png", "a2.jp2")]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label,left,top,right,bottom", *rows]))
+    samples, _ = read(tmp_path / "t.csv", Asked(answer="boxes", frames=3))
+    assert [s.x for s in samples] == [Clip(tmp_path, 0, 1), tmp_path / "a2.jp2"]
+
+
 # COCO
 
 
@@ -156,6 +165,13 @@ def test_coco_boxes_and_pictures_without_any(tmp_path: Path) -> None:
     assert not bad and [s.split for s in samples] == ["valid", "valid"]
     assert samples[0].y.boxes == (Box("dog", 1, 2, 11, 22), Box("cat", 0, 0, 5, 5, counts=False))
     assert samples[1].y.boxes == ()
+
+
+def test_coco_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    coco_file(tmp_path / "a.json", [])
+    loads, times = json.loads, list[str]()
+    monkeypatch.setattr("json.loads", lambda text: times.append(text) or loads(text))
+    assert len(read(tmp_path)[0]) == 2 and len(times) == 1
 
 
 @pytest.mark.parametrize(

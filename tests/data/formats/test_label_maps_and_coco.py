@@ -58,6 +58,14 @@ def test_what_has_no_partner_is_named_and_a_legend_is_found(picture: Make, file:
     assert sample.y.legend.names == ("ground", "car")
 
 
+def test_pictures_of_one_name_are_said(picture: Make, file: Make, tmp_path: Path) -> None:
+    for name in ("images/a.png", "images/A.png", "labels/a.png"):
+        picture(name)
+    left_out: list[CrnnError] = []
+    assert len(pairs(tmp_path, left_out)) == 1
+    assert ["has the name of images/A.png" in str(error) for error in left_out] == [True]
+
+
 def test_frames_of_a_film_become_clips_that_end_at_their_own(picture: Make, tmp_path: Path) -> None:
     for name in ("a_1", "a_2", "a_10", "b_1"):
         picture(f"images/{name}.png")

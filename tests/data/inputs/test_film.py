@@ -110,6 +110,9 @@ def test_so_many_frames_a_second(tmp_path: Path) -> None:
 def test_a_folder_of_frames_is_a_film_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     folder = in_folder(tmp_path / "film", moving())
     assert [f.name for f in frames_in(folder)][8:12] == ["f8.png", "f9.png", "f10.png", "f11.png"]
+    (folder / "f1²2.png").write_bytes((folder / "f1.png").read_bytes())
+    assert len(frames_in(folder)) == 21, "not every digit is a number"
+    (folder / "f1²2.png").unlink()
     assert Film.reads(folder) and np.array_equal(kind(frames=20).decode(folder), moving())
     assert np.array_equal(kind(frames=20).decode(moving()), moving())
 

@@ -25,6 +25,8 @@ class FramesBefore:
         if folder not in self.known:
             self.known[folder] = frames_in(folder)
         frames = self.known[folder]
+        if picture not in frames:  # of another ending, of which reading will tell
+            return picture
         last = first = frames.index(picture)
         while first > max(0, last - self.most + 1) and _film(frames[first - 1]) == _film(picture):
             first -= 1

@@ -7,6 +7,7 @@ none of them; where things overlap, the smaller one is seen. Where boxes are, cr
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from crnn.types import Box, Boxes, Sample
 WANTED = "COCO annotations (a .json file with images, annotations and categories)"
 ANSWERS = ("map", "boxes")
 GROUND = "background"
+LISTS = ("images", "annotations", "categories")
 HEAD = 4096  # bytes of a file in which one of its keys is looked for
 
 
@@ -42,7 +44,11 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
     boxed, clips = asked.answer == "boxes", FramesBefore(asked.frames)
     root = path if path.is_dir() else path.parent.parent if path.parent.name == "annotations" else path.parent
     for file in filter(_is_coco, _files(path)):
-        values = _values(file)
+        try:
+            values = _values(file)
+        except DataError as error:
+            left_out.append(error)
+            continue
         number, legend = _categories(values, file)
         drawn: dict[Any, list[Any]] = defaultdict(list)
         broken: dict[Any, DataError] = {}
@@ -112,10 +118,13 @@ def _is_coco(file: Path) -> bool:
             keys = (b'"images"', b'"annotations"', b'"categories"', b'"info"', b'"licenses"')
             if not head.lstrip().startswith(b"{") or not any(key in head for key in keys):
                 return False
-        values = _values(file)
-    except (OSError, DataError):
+            stream.seek(0)
+            data = stream.read()
+    except OSError:
         return False
-    return all(isinstance(values.get(key), list) for key in ("images", "annotations", "categories"))
+    return all(
+        re.search(rb'"%s"\s*:\s*\[' % key.encode(), data) for key in LISTS
+    )  # parsing takes long, and once is enough
 
 
 def _values(file: Path) -> Mapping[str, Any]:
@@ -125,7 +134,7 @@ def _values(file: Path) -> Mapping[str, Any]:
         raise unreadable(file, error) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"is not JSON ({error})", expected=WANTED, do="Export it again.", file=file) from error
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not all(isinstance(values.get(key), list) for key in LISTS):
         raise DataError("is not COCO", expected=WANTED, do="Export it again.", file=file)
     return values
 

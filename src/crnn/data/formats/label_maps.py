@@ -36,7 +36,7 @@ def recognise(path: Path) -> bool:
     """Whether ``path`` is a folder in which a picture has a label map."""
     if not path.is_dir():
         return False
-    pictures, maps = _sorted(path)
+    pictures, maps, _ = _sorted(path)
     return not pictures.keys().isdisjoint(maps)
 
 
@@ -55,7 +55,12 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
     """The same; where several frames are asked for, of clips that end at the picture. What has no partner goes to
     ``left_out``, unless there are no maps at all."""
     root = root_of(path)
-    pictures, maps = _sorted(path) if path.is_dir() else ({((), path.stem): path} if is_picture(path) else {}, {})
+    alone: dict[Key, Path] = {((), path.stem): path} if is_picture(path) else {}
+    pictures, maps, doubles = _sorted(path) if path.is_dir() else (alone, {}, {})
+    for picture, first in doubles.items():
+        do = "Keep one of them, or name them apart."
+        given = f"has the name of {name_in(root, first)}, but for its ending or capitals"
+        left_out.append(DataError(given, expected="one picture for a label map", do=do, file=picture))
     legend = find_legend(root)
     clips = FramesBefore(asked.frames)
     for key, picture in pictures.items():
@@ -71,8 +76,8 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
         left_out.append(DataError("has no picture", expected="one of its name", do=do, file=maps[key]))
 
 
-def _sorted(path: Path) -> tuple[dict[Key, Path], dict[Key, Path]]:
-    """Pictures and label maps, by what tells partners."""
+def _sorted(path: Path) -> tuple[dict[Key, Path], dict[Key, Path], dict[Path, Path]]:
+    """Pictures and label maps, by what tells partners; and further pictures, with the first of their name."""
     files = [file for file in walk(path) if is_picture(file)]
     parts = {file: tuple(part.lower() for part in file.relative_to(path).parts[:-1]) for file in files}
     stems = {(file.parent, file.stem.lower()) for file in files}
@@ -80,6 +85,7 @@ def _sorted(path: Path) -> tuple[dict[Key, Path], dict[Key, Path]]:
     folders_there = {folder for folders in parts.values() for folder in folders}
     pictures: dict[Key, Path] = {}
     maps: dict[Key, Path] = {}
+    doubles: dict[Path, Path] = {}
     for file in files:
         folders, stem = parts[file], file.stem.lower()
         bare = _bare(stem)
@@ -93,8 +99,10 @@ def _sorted(path: Path) -> tuple[dict[Key, Path], dict[Key, Path]]:
         elif bare != stem and (file.parent, bare) in stems:
             maps[folders, bare] = file
         elif not named or IMAGES.intersection(folders):
-            pictures[tuple(f for f in folders if f not in IMAGES), stem] = file
-    return pictures, _once(maps, pictures)
+            first = pictures.setdefault((tuple(f for f in folders if f not in IMAGES), stem), file)
+            if first != file:
+                doubles[file] = first
+    return pictures, _once(maps, pictures), doubles
 
 
 def _once(maps: dict[Key, Path], pictures: dict[Key, Path]) -> dict[Key, Path]:

@@ -102,7 +102,7 @@ def frames_in(folder: Path) -> list[Path]:
     if not files:
         do = "Put the film's frames there, as pictures whose names tell their order."
         raise DataError("holds no pictures", expected="the frames of a film", do=do, file=folder)
-    return sorted(files, key=lambda f: [(int(p), "") if p.isdigit() else (0, p) for p in re.split(r"(\d+)", f.name)])
+    return sorted(files, key=lambda f: [(int(p), "") if p.isdecimal() else (0, p) for p in re.split(r"(\d+)", f.name)])
 
 
 def _frames(source: Source, size: tuple[int, int], mode: Mode) -> Generator[Any, None, None]:
