@@ -32,7 +32,7 @@ def made(name: str, **settings: Any) -> Any:
             return task(own, (0.0,) * 2, (1.0,) * 2)
         case "nowcast":
             same = lambda x: np.asarray(x, np.float32)  # noqa: E731
-            return task(own, SimpleNamespace(decode=same, finish=same, bounded=True, scale="unit"))
+            return task(own, SimpleNamespace(decode=same, measured=same, finish=same, bounded=True, scale="unit"))
     return task.blank(own, 3)
 
 
