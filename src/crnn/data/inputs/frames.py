@@ -207,11 +207,8 @@ class Frames(Kind):
         found = []
         if gaps is not None:
             given = f"has {gaps.sum():,} values of {gaps.size:,} that were not measured"
-            found.append(
-                Finding(
-                    "note", "missing values", None, given, "They are seen as in the frame before, and are no truth."
-                )
-            )
+            do = "They are seen as in the frame before, and are no truth."
+            found.append(Finding("note", "missing values", None, given, do))
         if not np.ptp(x):
             given, do = "has one value everywhere", "Nothing needs to be done if nothing was there to measure."
             return Look(len(x), None, (*found, Finding("note", "empty frames", None, given, do)))
