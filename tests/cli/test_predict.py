@@ -6,6 +6,7 @@ import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ import pytest
 from PIL import Image
 
 from crnn.cli import main
+from crnn.cli.options import reading_of
+from crnn.errors import SettingsError
+from crnn.tasks import Reading
 
 Made = Callable[..., Any]
 
@@ -134,6 +138,9 @@ def test_options_that_would_do_nothing_are_refused(
     tiny: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny("crnn").save(tmp_path / "reader.safetensors")
+    with pytest.raises(SettingsError, match="--lm-weight is given with --beam 0"):
+        told = SimpleNamespace(reading=Reading(beam=4, model=Any))
+        reading_of(told, {"lm_weight": 2.0, "beam": 0})
     assert predict(tmp_path / "reader.safetensors", "a.png", "--lm-bonus", "5") == 2
     assert "--lm-bonus is given; expected a language model, and the bundle has none" in capsys.readouterr().err
     tiny("unet", "segment", "scene").save(tmp_path / "streets.safetensors")

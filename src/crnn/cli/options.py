@@ -151,8 +151,8 @@ def reading_of(task: Any, given: Mapping[str, Any]) -> Any:
         expected = "a language model, and the bundle has none"
         raise SettingsError(f"{weighed[0]} is given", expected=expected, do="Leave it out, or add: --lm FILE")
     told = [f"--{key}" for key in ("lm", "lexicon", "hot") if given.get(key)]
-    if told and given.get("beam") == 0:
-        raise SettingsError(f"{told[0]} is given with --beam 0", expected="a beam", do=f"Write: --beam {BEAM}")
+    if given.get("beam") == 0 and (first := [*told, *weighed][:1]):
+        raise SettingsError(f"{first[0]} is given with --beam 0", expected="a beam", do=f"Write: --beam {BEAM}")
     if told:
         values.setdefault("beam", task.reading.beam or BEAM)
     if given.get("lm"):
