@@ -323,3 +323,10 @@ def test_columns_of_nothing_and_of_counting_are_no_channels(tmp_path: Path) -> N
         assert samples[0].x.timeline.names == names
     samples = opened(written(tmp_path / "x.csv", [f"{i % 7},{i % 5}" for i in range(40)], "no,v"))
     assert samples[0].x.timeline.names == ("no", "v"), "nitric oxide"
+
+
+def test_a_column_of_words_may_hold_a_cell_that_looks_like_a_number_with_a_comma(tmp_path: Path) -> None:
+    rows = [f"{row.split(',')[0]},{i},fine" for i, row in enumerate(hours(60))]
+    rows[7] = rows[7].replace("fine", '"3,4"')
+    samples = opened(written(tmp_path / "x.csv", rows, "date,a,note"))
+    assert samples[0].x.timeline.names == ("a",)

@@ -71,16 +71,10 @@ def read_sheet(path: Path) -> Sheet:
     values: list[np.ndarray] = []
     for i, column in columns.items():
         numbers, wrong = _numbers(column, delimiter)
-        comma = next(
-            (place for place in wrong if COMMA.fullmatch(column[place]) or THOUSANDS.fullmatch(column[place])), None
-        )
-        if comma is not None or 0 < len(wrong) <= MANY * len(column):
-            place = wrong[0] if comma is None else comma
-            do = (
-                "Correct it, or leave the cell empty."
-                if comma is None
-                else "Write a point, and none between thousands."
-            )
+        commas = [place for place in wrong if COMMA.fullmatch(column[place]) or THOUSANDS.fullmatch(column[place])]
+        if wrong and len(wrong) - len(commas) <= MANY * len(column):
+            place = (commas or wrong)[0]
+            do = "Write a point, and none between thousands." if commas else "Correct it, or leave the cell empty."
             given = f"line {lines[place]} says {column[place]!r} in the column {names[i]}"
             raise DataError(given, expected="a number", do=do, file=path)
         if wrong:
