@@ -107,10 +107,9 @@ def test_recordings_of_any_name_stay_recordings(tmp_path: Path) -> None:
     inputs = {"左": files[0], "右": files[1], "in": files[2], "note": "see a.txt"}
     pack([Sample("a", inputs, "x")], tmp_path / "many", "label")
     (found,) = open_data(tmp_path / "many", asked=asked("classify", "series", {}))
-    assert {name: file.read_bytes() for name, file in found.x.items()} == {
-        **{name: file.read_bytes() for name, file in inputs.items() if isinstance(file, Path)},
-        "note": b"see a.txt",
-    }
+    assert found.x["note"] == inputs["note"], "a text stays one, too"
+    for name, file in zip(("左", "右", "in"), files, strict=True):
+        assert found.x[name].read_bytes() == file.read_bytes()
 
 
 def test_arrays_are_packed_as_what_reads_them(tmp_path: Path) -> None:

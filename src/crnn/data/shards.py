@@ -104,8 +104,10 @@ def _files_of(sample: Sample, key: str, kinds: Sequence[str]) -> tuple[list[tupl
 
     def add(source: Any, name: str = "") -> str:
         suffix, data, said = _source(source, sample.id, kinds)
-        if name or suffix in ("txt", "json"):  # which without a name is the answer
-            suffix = f"{name or ('in' if isinstance(source, str) else 'file')}.{suffix}"
+        if isinstance(source, str):  # which comes back as a text, and a file of the same ending as a file
+            suffix = f"{name}.in.{suffix}".lstrip(".")
+        elif name or suffix in ("txt", "json"):  # which without a name are the answer
+            suffix = f"{name or 'file'}.{suffix}"
         files.append((f"{key}.{suffix}", data))
         facts[files[-1][0]] = said
         return files[-1][0]

@@ -135,7 +135,7 @@ def _scanned(shard: Path, asked: Asked, left_out: list[CrnnError]) -> Iterator[S
         sources = {e: f for e, f in files.items() if f.suffix.lower() in asked.suffixes and e not in TEXTS}
         id = f"{shard.stem}/{key}"
         try:
-            x = {e.rpartition(".")[0]: f for e, f in sources.items()} if asked.inputs else None
+            x = {e.partition(".")[0]: _text_or(f) for e, f in sources.items()} if asked.inputs else None
             if not asked.inputs:
                 if len(sources) != 1:
                     given = f"the sample {key!r} has the files {', '.join(sorted(files))}"
@@ -168,7 +168,7 @@ def _answer(files: dict[str, Packed], asked: Asked, shard: Path, key: str) -> An
 
 def _is_text(file: Path) -> bool:
     """Whether it is a sentence that was packed as a text; any other file stays where it is."""
-    return file.name.partition(".")[2] == "in.txt"
+    return file.name.partition(".")[2].split(".")[-2:] == ["in", "txt"]
 
 
 def _text_or(file: Path) -> Any:
