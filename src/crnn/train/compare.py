@@ -18,7 +18,7 @@ from crnn.bundle import NAME
 from crnn.config import as_dict
 from crnn.deploy.predict import Predictor
 from crnn.errors import CrnnError, DataError, SettingsError, TrainingError
-from crnn.files import make_folder, write_aside
+from crnn.files import folder_for, make_folder, write_aside
 from crnn.recipe import Recipe
 from crnn.train.evaluate import Tested, evaluate, figures_of_others, report_of
 from crnn.train.fit import EPOCHS, RECIPE, STATE, device_of, fit
@@ -75,11 +75,11 @@ def compare(
     another comparison, the first model's error if all fail.
     """
     out = Path(out)
-    make_folder(out)
-    judged = {name: _try(name if len(recipes) > 1 else "", recipe) for name, recipe in recipes.items()}
-    if len(set(judged.values())) > 1:
-        given = "the models are judged by different figures: " + ", ".join(f"{n} by {j}" for n, j in judged.items())
-        raise SettingsError(given, expected="one", do="Compare what has the same task and scale.")
+    with folder_for(out):
+        judged = {name: _try(name if len(recipes) > 1 else "", recipe) for name, recipe in recipes.items()}
+        if len(set(judged.values())) > 1:
+            given = "the models are judged by different figures: " + ", ".join(f"{n} by {j}" for n, j in judged.items())
+            raise SettingsError(given, expected="one", do="Compare what has the same task and scale.")
     numbers = range(1, max(1, next(iter(recipes.values())).data.folds) + 1)
     runs: dict[str, list[_Run]] = {name: [] for name in recipes}
     failed: dict[str, CrnnError] = {}
