@@ -73,6 +73,10 @@ def test_tensors_and_lists_of_numbers_are_arrays() -> None:
         (lambda x, y: crnn.fit("clasify", (x, y)), "'clasify'; expected a recipe (.toml) or a task. Did you mean"),
         (lambda x, y: crnn.fit("classify", (x, y), resume=True), "resume is given with data in memory"),
         (lambda x, y: crnn.fit("classify", "run", out="out"), "out is given with the folder run"),
+        (
+            lambda x, y: crnn.fit("classify", "run", start="old", resume=True),
+            "start is given with resume; expected one",
+        ),
         (lambda x, y: crnn.align(["zoo:typewritten"] * 2, [], []), "2 bundles are to place a text; expected one"),
         (lambda x, y: crnn.create("crnn", classes=0), "classes is 0; expected 1 or more"),
         (lambda x, y: crnn.load("zoo:typewritten")(torch.zeros(9, 9)), "a Tensor; expected a path, or uint8"),

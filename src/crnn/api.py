@@ -191,6 +191,8 @@ def fit(
         given = "resume is given with data in memory" if in_memory else f"out is given with the folder {run}"
         expected = "the folder of a run" if in_memory else "data in memory with it"
         raise SettingsError(given, expected=expected, do="Leave it out.")
+    if resume and start is not None:
+        raise SettingsError("start is given with resume", expected="one of them", do="Leave start out: a run goes on.")
     if isinstance(run, (str, Path)):
         return run_fit(made, run, start=start, resume=resume)
     samples = list(samples_of(_arrays(run)))
