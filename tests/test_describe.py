@@ -360,6 +360,34 @@ def test_a_layer_that_works_several_times() -> None:
     assert ">conv 3<" in draw(description) and ">3 times<" in draw(description)
 
 
+def test_norms_of_a_layer_that_works_several_times_are_drawn_with_it() -> None:
+    conv, gate, norms = nn.Conv1d(4, 4, 1), nn.Conv1d(4, 4, 3, padding=1), [nn.BatchNorm1d(4) for _ in range(4)]
+
+    def work(x: Tensor) -> Tensor:
+        x = x.mT
+        for a, b in (norms[:2], norms[2:]):
+            x = a(conv(x)) * b(gate(x)).sigmoid()
+        return x.mT
+
+    picture = draw(describe(toy(work, conv, gate, *norms), SERIES, 20))
+    assert ">conv 1 + 2 × batch norm<" in picture and ">conv 3 + 2 × batch norm<" in picture
+    assert picture.count(">conv 2 times<") == 2 and picture.count(">beside, from the input<") == 1
+
+
+def test_outputs_side_by_side_keep_what_each_has_seen() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.other = nn.Conv1d(4, 4, 3, padding=1), nn.Conv1d(4, 4, 7, padding=3)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.one(x), self.other(x)
+
+    two, last = Two(), nn.Linear(4, 2)
+    row = describe(toy(lambda x: last(two(x.mT)[0].mT), two, last), SERIES, 20).rows[-1]
+    assert (row.field, row.after) == (3, ("parts.0.one",))
+
+
 def test_norms_do_no_multiply_adds() -> None:
     norm = LocalResponseNorm(3)
     (row,) = describe(toy(lambda x: norm(x.mT).mT, norm), SERIES, 9).rows

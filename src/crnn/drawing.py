@@ -7,7 +7,7 @@ steps and one of 125 fit one page.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import groupby
@@ -49,19 +49,22 @@ def draw(description: Description) -> str:
     return page.finish()
 
 
-def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Rows that are drawn as one: a convolution with its norm, the two directions of a recurrent layer."""
-    group: list[Row] = []
+def _groups(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows that are drawn as one: a convolution with its norm, or all its norms where it works several times; the two
+    directions of a recurrent layer."""
+    groups: list[list[Row]] = []
     for row in rows:
-        behind = any(other.name in row.after for other in group)
-        normed = behind and row.role == "norm" and group[-1].role in ("conv", "linear", "norm")
-        paired = row.direction == "backward" and group and group[-1].direction == "forward"
-        if group and not (normed or paired):
-            yield group
-            group = []
-        group.append(row)
-    if group:
-        yield group
+        behind = next((group for group in reversed(groups) if any(other.name in row.after for other in group)), None)
+        if behind is not None and row.role == "norm" and behind[0].role in ("conv", "linear", "norm"):
+            joins = behind is groups[-1] or behind[0].times > 1
+        else:
+            behind = groups[-1] if groups else []
+            joins = row.direction == "backward" and bool(behind) and behind[-1].direction == "forward"
+        if behind and joins:
+            behind.append(row)
+        else:
+            groups.append([row])
+    return groups
 
 
 @dataclass
@@ -101,14 +104,14 @@ class _Page:
             self.y = max(self.y, middle + 24)
 
     def seen(self) -> tuple[float, str]:
-        """How many steps of the input those see that the first recurrence goes through, or all that do not see the
-        whole; and which these are."""
+        """How many steps of the input those see that enter the first layer which goes through all, or the last steps
+        if there is none; and which these are."""
         fields = {"": 1.0, **{row.name: row.field for row in self.description.rows}}
         for row in self.description.rows:
-            if row.role == "recurrent" and row.shape:
-                return max(fields[name] for name in row.after), "each step before the recurrence"
-        most = max(field for field in fields.values() if math.isfinite(field))
-        return most, "each last step" if max(fields.values()) == most else "each step that does not see all"
+            if math.isinf(row.field):
+                what = "the recurrence" if row.role == "recurrent" else row.kind
+                return max(fields[name] for name in row.after), f"each step before {what}"
+        return max(fields.values()), "each last step"
 
     def add(self, rows: list[Row]) -> None:
         first, last = rows[0], rows[-1]
@@ -142,7 +145,7 @@ class _Page:
         which is said; as is what else it takes."""
         taken = [name for name in self.drawn if name in row.after] or [""]
         others = [name for name in taken if name not in self.last]
-        words = list(dict.fromkeys(self.drawn[name][1] for name in others))
+        words = list(dict.fromkeys(self.drawn[name][1] for name in self.latest(others)))
         text = words[-1] + f" and {len(words) - 1} more" * (len(words) > 1) if words else ""
         if len(others) == len(taken):
             self.y += 22
@@ -154,6 +157,13 @@ class _Page:
             self.y += 14
             self.text(LEFT, self.y, text, "small")
         return taken[-1]
+
+    def latest(self, names: list[str]) -> list[str]:
+        """Those of ``names`` that no other of them goes back to: of a sum that grows from layer to layer, the last."""
+        before: dict[str, set[str]] = {"": set()}
+        for row in self.description.rows:
+            before[row.name] = set(row.after).union(*(before.get(name, ()) for name in row.after))
+        return [name for name in names if not any(name in before[other] for other in names)]
 
     def recurrent(self, rows: list[Row], width: float) -> None:
         """Cells in a row for each direction, arrows between them the way they go."""

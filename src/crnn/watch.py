@@ -133,7 +133,7 @@ class Watch(TorchFunctionMode):
         if seen.layer and (seen.calls == 1 or next(module.parameters(), None) is not None):
             seen.sight = replace(seen.sight, after=frozenset((module,)))
         for tensor in outputs:
-            if tensor.is_floating_point():
+            if tensor.is_floating_point() and seen.sight is not inside_of:  # else each has its own already
                 self.sights[tensor] = seen.sight
 
 
