@@ -68,8 +68,9 @@ def page(name: str, results: list[dict[str, Any]]) -> str:
         sees = "∞" if math.isinf(row.field) else f"{row.field:,.0f}"
         work = short(row.multiply_adds).strip() if row.multiply_adds else ""
         weights = f"{row.parameters:,}" if row.parameters else ""
-        shape = _times(row.shape) if row.shape else "not run here"
-        lines.append(f"| `{row.name}` | {row.words} | {shape} | {weights} | {work} | {sees} | {row.stride} |")
+        rest = f"{_times(row.shape)} | {weights} | {work} | {sees} | {row.stride}"
+        rest = rest if row.shape else f"not run here | {weights} | | |"
+        lines.append(f"| `{row.name}` | {row.words} | {rest} |")
     if not all(row.shape for row in description.rows):
         lines += ["", NOT_RUN]
     lines += [

@@ -39,6 +39,8 @@ def test_create_makes_a_network_of_any_task() -> None:
     assert crnn.create(task="regress", classes=2, input={"name": "series", "channels": 4})(
         Seq(torch.rand(1, 20, 4), torch.tensor([20]))
     ).shape == (1, 2)
+    foretold = crnn.create("tcn", task="forecast", classes=3, encoder={"channels": [4]})
+    assert len(foretold(Seq(torch.zeros(1, 20, 3), torch.tensor([20])))) > 0
     tagged = crnn.create(task="tag", classes=3, input={"name": "series"}, encoder={"pool": [1]})
     assert tagged(Seq(torch.rand(1, 20, 1), torch.tensor([20]))).x.shape == (1, 20, 3)
     for given in ({}, {"classes": 3, "learned": {"letters": "ab"}}):

@@ -141,6 +141,8 @@ def create(
     name = model or default_model(kind, {"": (input or {}).get("name", "")})
     able = readable(pick(name, MODELS, "model"), kind)[""]
     table = {"name": able[0] if able else "line", **(input or {})}
+    if classes is not None and kind.of_columns:
+        table.setdefault("channels", classes)
     return build(made, table, {"name": name, **(encoder or {})}).net
 
 

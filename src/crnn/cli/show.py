@@ -258,7 +258,9 @@ def _layers(description: Description, width: int) -> Table:
         sees = "∞" if math.isinf(row.field) else f"{row.field:,.0f}"
         weights = f"{row.parameters:,}" if row.parameters else ""
         work = _millions(row.multiply_adds) if row.multiply_adds else ""
-        cells = (row.words, _shape(row.shape) or "not run here", weights, work, sees, str(row.stride))
+        cells = (row.words, _shape(row.shape), weights, work, sees, str(row.stride))
+        if not row.shape:
+            cells = (row.words, "not run here", weights, "", "", "")
         table.add_row(*[escape(row.name)][:named], *cells)
     table.caption = (
         "Sizes are time × space, for one sample. sees: input steps that one step of the layer sees; stride: input "
