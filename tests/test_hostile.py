@@ -174,11 +174,12 @@ READ = """
 import json, resource, sys, time
 from pathlib import Path
 import torch
-from crnn import bundle, config
+from crnn import bundle
 from crnn.data.formats import Asked, open_data
 from crnn.data.inputs import INPUTS
 from crnn.decode.arpa import read_arpa
 from crnn.errors import CrnnError
+from crnn.recipe import read_recipe
 kinds = {"png": "scene", "gif": "scene", "webp": "scene", "tif": "scene", "jpg": "scene", "npy": "frames",
          "npz": "frames", "h5": "frames", "flac": "sound"}
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -60,7 +60,7 @@ def test_a_column_that_is_named_is_the_answer_or_the_group(tmp_path: Path) -> No
 def test_sentences_stand_in_the_table_and_inputs_have_columns(tmp_path: Path) -> None:
     (sample,) = open_data(table(tmp_path, "text,label\nWho?,HUM\n"), asked=LABEL)
     assert (sample.x, sample.y, sample.id) == ("Who?", "HUM", "table.csv:2")
-    asked = Asked(answer="label", inputs=("sound", "said"))
+    asked = Asked(answer="label", inputs=("sound", "said"), suffixes=frozenset({".wav"}))
     (sample,) = open_data(table(tmp_path, "sound,said,label\na.wav,Hello there.,greeting\n"), asked=asked)
     assert sample.x == {"sound": tmp_path / "a.wav", "said": "Hello there."}
 
