@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,16 +24,21 @@ def written(path: Text) -> Text:
     return tuple(number for number, _ in itertools.groupby(path) if number)
 
 
+@cache
+def all_paths(time: int, outputs: int) -> tuple[np.ndarray, list[Text], np.ndarray]:
+    """Every path ``(paths, time)``, every text, and which of them each path writes."""
+    paths = list(itertools.product(range(outputs), repeat=time))
+    numbers: dict[Text, int] = {}
+    writes = [numbers.setdefault(written(path), len(numbers)) for path in paths]
+    return np.array(paths), list(numbers), np.array(writes)
+
+
 def all_texts(log_probs: np.ndarray) -> dict[Text, float]:
     """The logarithm of the probability of each text, by every path."""
-    time, outputs = log_probs.shape
-    paths = np.array(list(itertools.product(range(outputs), repeat=time)))
-    scores = log_probs[np.arange(time), paths].sum(1)
-    texts: dict[Text, float] = {}
-    for path, score in zip(paths.tolist(), scores.tolist(), strict=True):
-        text = written(tuple(path))
-        texts[text] = np.logaddexp(texts.get(text, -np.inf), score)
-    return texts
+    paths, texts, writes = all_paths(*log_probs.shape)
+    scores = np.full(len(texts), -np.inf)
+    np.logaddexp.at(scores, writes, log_probs[np.arange(len(log_probs)), paths].sum(1))
+    return dict(zip(texts, scores.tolist(), strict=True))
 
 
 @pytest.fixture
