@@ -60,8 +60,9 @@ def read_sheet(path: Path) -> Sheet:
     rows = [(line, row) for line, row in rows if len(row) == len(names)]
     columns: dict[int, Sequence[str]] = dict(enumerate(zip(*(row for _, row in rows), strict=True)))
     lines = np.array([line for line, _ in rows])
-    words = [names[i] for i, column in columns.items() if names[i] and all(map(_absent, column))]
-    columns = {i: column for i, column in columns.items() if not all(map(_absent, column))}
+    empty = [i for i, column in columns.items() if all(map(_absent, column))]
+    words = [names[i] for i in empty if names[i]]
+    columns = {i: column for i, column in columns.items() if i not in empty}
     stamps = _stamps(names, columns, delimiter, lines, path, header=header) if rows else None
     if broken and (stamps is None or len(broken) > FEW * len(rows)):
         line, row = broken[0]
