@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 import torch
 
 from crnn.errors import ShapeError
-from crnn.layers.alignment import SentenceReader, fit_of, ranking_loss
+from crnn.layers.alignment import SentenceReader, contrastive_loss, fit_of, ranking_loss
 
 WORDS, SIZE = 11, 6
 
@@ -93,16 +96,32 @@ def test_the_ranking_loss_is_that_of_loops(hardest: bool) -> None:
     )
 
 
-def test_a_batch_of_one_picture_has_nothing_to_tell_apart() -> None:
+def test_the_contrastive_loss_is_that_of_loops() -> None:
+    fits, owner = torch.randn(3, 5) * 2, torch.tensor([0, 0, 1, 2, 2])
+    alike = torch.zeros(3, 5, dtype=torch.bool)
+    alike[1, 0] = True  # the first sentence is said of the second picture, too
+    total = 0.0
+    for m, k in enumerate(owner.tolist()):
+        own = float(fits[k, m])
+        pictures = [float(fits[i, m]) for i in range(3) if i == k or not alike[i, m]]
+        # another sentence of the same picture is no negative
+        sentences = [float(fits[k, j]) for j in range(5) if j == m or (owner[j] != k and not alike[k, j])]
+        total += sum(math.log(sum(map(math.exp, others))) - own for others in (pictures, sentences))
+    assert float(contrastive_loss(fits, owner, alike=alike)) == pytest.approx(total / 5, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss_of", [ranking_loss, contrastive_loss])
+def test_a_batch_of_one_picture_has_nothing_to_tell_apart(loss_of: Any) -> None:
     fits = torch.randn(1, 3, requires_grad=True)
-    loss = ranking_loss(fits, torch.zeros(3, dtype=torch.long))
+    loss = loss_of(fits, torch.zeros(3, dtype=torch.long))
     loss.backward()
     assert float(loss.detach()) == 0 and not fits.grad.any()  # type: ignore[union-attr]
 
 
 def test_what_does_not_fit_is_said() -> None:
-    with pytest.raises(ShapeError, match="one for each sentence"):
-        ranking_loss(torch.zeros(2, 3), torch.zeros(2, dtype=torch.long))
+    for loss_of in (ranking_loss, contrastive_loss):
+        with pytest.raises(ShapeError, match="one for each sentence"):
+            loss_of(torch.zeros(2, 3), torch.zeros(2, dtype=torch.long))
     with pytest.raises(ShapeError, match="6 channels"):
         fit_of(torch.zeros(2, 3, 6), torch.zeros(2, 3, 5))
     with pytest.raises(ShapeError, match="words has 3 axes"):

@@ -198,6 +198,37 @@ def test_evidence_is_how_well_a_sentence_fits() -> None:
         own.evidence(made.net, batch.inputs, answer, "ein Hund")
 
 
+@pytest.mark.parametrize("regions", ["cells", "whole"])
+def test_directions_are_compared_where_the_loss_is_contrastive(regions: str) -> None:
+    own = task(["a red cat", "the dog"], loss="contrastive", regions=regions)
+    made = bundle(own)
+    batch = batch_of(made, [Sample(str(i), x, "a red cat") for i, x in enumerate(pictures(2))])
+    with torch.no_grad():
+        found = own.predict(made.net.eval(), batch)
+        fit = own.evidence(made.net, batch.inputs, found[0], "a red cat")
+    counts = [len(p.vectors.regions) for p in found]
+    assert counts == ([1, 1] if regions == "whole" else [1 + 4 * 6] * 2)
+    lengths = np.linalg.norm(np.concatenate([p.vectors.regions for p in found]), axis=1)
+    np.testing.assert_allclose(lengths, 10, rtol=1e-5, err_msg="the scale that training begins with")
+    # a fit is the mean of the words' largest cosines, times the scale
+    words, _, _ = own.words_of(made.net, "a red cat")
+    np.testing.assert_allclose(np.linalg.norm(words, axis=1), 1, rtol=1e-5)
+    mean = float((words @ found[0].vectors.regions.T).max(1).mean())
+    assert float(fit[0]) == pytest.approx(mean, rel=1e-5)
+    assert fits_of([p.vectors for p in found])[0][0] == pytest.approx([mean, mean], rel=1e-5)
+
+
+def test_without_regions_a_sentence_is_of_the_whole() -> None:
+    own = task(["a red cat", "the dog"], regions="whole", whole=False)
+    made = bundle(own)
+    assert made.net.head.region is None and own.varies, "a picture may be moved and turned"
+    loss = own.loss(made.net, batch_of(made, [Sample("0", pictures(1)[0], "a cat"), Sample("1", pictures(1)[0])]))
+    loss.backward()
+    found = Predictor(made, precision="float32")([Sample("0", pictures(1)[0], "a red cat")])[0]
+    assert found.vectors.chosen[0].tolist() == [0, 0, 0] and not found.parts
+    assert len(found.vectors.spans) == 1 and found.value
+
+
 def test_words_of_a_search() -> None:
     own = task(["a red cat", "the dog"])
     made = bundle(own)

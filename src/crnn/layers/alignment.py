@@ -1,4 +1,4 @@
-"""Regions and words in one space: a reader of sentences, how well a sentence fits a picture, and the ranking loss.
+"""Regions and words in one space: a reader of sentences, how well a sentence fits a picture, and losses of these fits.
 
 Source: Karpathy & Fei-Fei (2015, arXiv 1412.2306), equations 3 to 9.
 """
@@ -95,19 +95,37 @@ def ranking_loss(
     fit as well and is no mistake, such as the same words of another picture; what belongs together is, always. With
     ``hardest`` the largest stands for the sum (Faghri et al. 2018, arXiv 1707.05612). Raises ``ShapeError``.
     """
-    check_axes("fits", fits, ("pictures", "sentences"))
-    if owner.shape != fits.shape[1:]:
-        given = f"owner has the shape {tuple(owner.shape)}"
-        raise ShapeError(given, expected=f"({fits.shape[1]},), one for each sentence", do="Name each one's picture.")
-    columns = torch.arange(len(owner), device=fits.device)
-    own = fits[owner, columns]
-    right = torch.zeros_like(fits, dtype=torch.bool)
-    right[owner, columns] = True
-    if alike is not None:
-        right = right | alike
+    own, right = _own_and_right(fits, owner, alike)
     pictures = (fits - own + margin).clamp(min=0).masked_fill(right, 0)
     # each sentence's picture against all sentences -> (sentences, sentences)
     sentences = (fits[owner] - own[:, None] + margin).clamp(min=0).masked_fill(right[owner], 0)
     if hardest:
         return (pictures.amax(0) + sentences.amax(1)).mean()
     return (pictures.sum(0) + sentences.sum(1)).mean()
+
+
+def contrastive_loss(fits: Tensor, owner: Tensor, *, alike: Tensor | None = None) -> Tensor:
+    """How unlikely what belongs together is among the pictures and sentences of a batch, by a softmax of how well they
+    fit: the cross-entropy of the own picture among all pictures, and of each sentence among itself and the sentences of
+    other pictures (van den Oord et al. 2018, arXiv 1807.03748; Zhang et al. 2020, arXiv 2010.00747).
+
+    Arguments, errors and what counts as no mistake are those of ``ranking_loss``. There is no temperature: vectors may
+    be of any length.
+    """
+    own, right = _own_and_right(fits, owner, alike)
+    nothing = torch.finfo(fits.dtype).min
+    pictures = fits.masked_fill(right, nothing).logsumexp(0)
+    sentences = fits[owner].masked_fill(right[owner], nothing).logsumexp(1)
+    return (torch.logaddexp(pictures, own) + torch.logaddexp(sentences, own) - 2 * own).mean()
+
+
+def _own_and_right(fits: Tensor, owner: Tensor, alike: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The fit of each sentence with its own picture, and which ``(pictures, sentences)`` are no mistake."""
+    check_axes("fits", fits, ("pictures", "sentences"))
+    if owner.shape != fits.shape[1:]:
+        given = f"owner has the shape {tuple(owner.shape)}"
+        raise ShapeError(given, expected=f"({fits.shape[1]},), one for each sentence", do="Name each one's picture.")
+    columns = torch.arange(len(owner), device=fits.device)
+    right = torch.zeros_like(fits, dtype=torch.bool)
+    right[owner, columns] = True
+    return fits[owner, columns], right if alike is None else right | alike

@@ -16,7 +16,7 @@ from crnn.config import Count, Share, Strength, Whole
 from crnn.decode.snippets import assign
 from crnn.errors import DataError, SettingsError
 from crnn.findings import Doubts, Seen
-from crnn.layers.alignment import fit_of, ranking_loss
+from crnn.layers.alignment import contrastive_loss, fit_of, ranking_loss
 from crnn.layers.padding import mask
 from crnn.tasks._caption import doubts
 from crnn.tasks._caption.head import IGNORED
@@ -45,9 +45,9 @@ class Match(Answers):
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
-        regions: Literal["cells", "boxes"] = "cells"
-        """What words are matched with: cells of the encoder's map, or the boxes that come
-        with the data."""
+        regions: Literal["cells", "boxes", "whole"] = "cells"
+        """What words are matched with: cells of the encoder's map, the boxes that come with the data, or nothing but
+        the whole picture, which is quick and needs the least data."""
         whole: bool = True
         """Whether words may be matched with the whole picture, too."""
         size: Count = 128
@@ -58,10 +58,14 @@ class Match(Answers):
         """Units of the recurrence over words, and of that which says phrases."""
         dropout: Share = 0.2
         """Share of features and of words' vectors that are dropped in training."""
+        loss: Literal["ranking", "contrastive"] = "ranking"
+        """What is learned: that others of the batch fit worse by a margin (Karpathy & Fei-Fei 2015), or that what
+        belongs together is likely among them by a softmax (Zhang et al. 2020)."""
         margin: Strength = 1.0
-        """How much better than any other the own picture or sentence shall fit."""
+        """How much better than any other the own picture or sentence shall fit, where loss is ranking."""
         negatives: Literal["all", "hardest"] = "all"
-        """Which others of the batch are learned from: all, or the one that fits best (Faghri et al. 2018)."""
+        """Which others of the batch are learned from where loss is ranking: all, or the one that fits best (Faghri et
+        al. 2018)."""
         soft: Strength = 1.0
         """Temperature of a soft maximum over regions in the loss; 0 takes the region that fits best alone."""
         drawn: Whole = 0
@@ -84,7 +88,7 @@ class Match(Answers):
 
     def __init__(self, settings: Settings, vocabulary: Vocabulary, *, says: bool = True) -> None:
         self.settings, self.vocabulary, self.says = settings, vocabulary, says
-        self.varies = settings.regions == "cells"  # boxes do not move along
+        self.varies = settings.regions != "boxes"  # boxes do not move along
 
     # what is learned, and kept in the bundle
 
@@ -164,7 +168,8 @@ class Match(Answers):
 
     def head(self, encoder: Any, others: Mapping[str, Any] | None = None) -> nn.Module:
         s = self.settings
-        sizes = Sizes(s.size, s.embedding, s.hidden, s.dropout, s.phrases > 0, s.regions == "boxes")
+        unit = s.loss == "contrastive"
+        sizes = Sizes(s.size, s.embedding, s.hidden, s.dropout, s.phrases > 0, s.regions, unit)
         return MatchHead(encoder, len(self.vocabulary), sizes)
 
     def grow_head(self, head: nn.Module, old: Match, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -180,7 +185,11 @@ class Match(Answers):
             told = told.drawn(s.drawn)
         looked = net(batch.inputs, told)
         fits = self._fits(looked, told.lengths, soft=s.soft)
-        loss = ranking_loss(fits, told.of, margin=s.margin, alike=alike(told, len(fits)), hardest=s.negatives != "all")
+        same = alike(told, len(fits))
+        if s.loss == "contrastive":
+            loss = contrastive_loss(fits, told.of, alike=same)
+        else:
+            loss = ranking_loss(fits, told.of, margin=s.margin, alike=same, hardest=s.negatives != "all")
         decoder = net.head.decoder
         if decoder is None:
             return loss
@@ -197,7 +206,12 @@ class Match(Answers):
         """How well each sentence fits each sample; the whole counts where there is no other region."""
         regions = looked.regions
         first = int(not self.settings.whole and regions.x.shape[1] > 1)
-        return fit_of(regions.x[:, first:], looked.words, regions.lengths - first, lengths, soft=soft)
+        fits = fit_of(regions.x[:, first:], looked.words, regions.lengths - first, lengths, soft=soft)
+        return fits / self._shares(lengths)
+
+    def _shares(self, lengths: Tensor) -> Tensor:
+        """What the sum over words of each sentence is divided by."""
+        return lengths.clamp(min=1) if self.settings.loss == "contrastive" else torch.ones_like(lengths)
 
     def _chosen(self, looked: Looked, told: Told) -> np.ndarray:
         """The region of each word ``(sentences, steps)``; the whole where there is no other."""
@@ -218,7 +232,8 @@ class Match(Answers):
         said: Sequence[Sequence[Said]] = [()] * len(batch.ids)
         if self.says and net.head.decoder is not None:
             said = phrases(net.head, looked, self.vocabulary, longest=s.longest, most=s.most_phrases)
-        regions, spans, words = (t.float().cpu().numpy() for t in (looked.regions.x, looked.spans, looked.words))
+        shared = looked.words / self._shares(told.lengths)[:, None, None]  # so that their sum is the fit
+        regions, spans, words = (t.float().cpu().numpy() for t in (looked.regions.x, looked.spans, shared))
         counts, lengths, of = looked.regions.lengths.tolist(), told.lengths.tolist(), told.of.tolist()
         numbers = told.words.tolist()
         first = next(iter(batch.inputs.values())) if isinstance(batch.inputs, Mapping) else batch.inputs
@@ -249,7 +264,7 @@ class Match(Answers):
         if of is not None and all(number == UNKNOWN for number in numbers):
             given = f"the sentence {of!r} has no word that is known"
             raise SettingsError(given, expected="words of the training part", do="Write it in other words.")
-        words, lengths = padded([numbers], net.head.region.weight.device)
+        words, lengths = padded([numbers], net.head.whole.weight.device)
         first = next(iter(inputs.values())) if isinstance(inputs, Mapping) else inputs
         looked = net(inputs, Told(words, lengths, lengths.new_zeros(1)))
         assert len(looked.regions.x) == len(first.lengths)
@@ -264,6 +279,6 @@ class Match(Answers):
         if len(strange) == len(words):
             given = f"none of the words of {text!r} is known"
             raise SettingsError(given, expected="words of the training part: crnn show", do="Write it in other words.")
-        rows, lengths = padded([numbers], net.head.region.weight.device)
+        rows, lengths = padded([numbers], net.head.whole.weight.device)
         with torch.inference_mode():
-            return net.head.reader(rows, lengths)[0].float().cpu().numpy(), words, strange
+            return net.head.read(rows, lengths)[0].cpu().numpy(), words, strange

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crnn.layers.alignment import SentenceReader
@@ -15,6 +17,7 @@ from crnn.types import Seq
 
 WHOLE = 0
 """Number of the region that is the whole."""
+FIRST_SCALE, MOST_SCALE = 10.0, 100.0  # the most is that of Radford et al. 2021, arXiv 2103.00020
 
 
 class Sizes(NamedTuple):
@@ -26,8 +29,10 @@ class Sizes(NamedTuple):
     dropout: float
     says: bool
     """Whether it says phrases."""
-    boxes: bool
-    """Whether regions are the boxes that it is given, and not cells."""
+    regions: str
+    """What its regions are beside the whole: cells, boxes that it is given, or none, which is "whole"."""
+    unit: bool
+    """Whether what is compared are directions: words are of length 1, and regions of one length, which is learned."""
 
 
 class Told(NamedTuple):
@@ -79,11 +84,12 @@ class MatchHead(nn.Module):
         self.level = spread[-1] if spread else len(levels) - 1
         own = levels[self.level]
         where = 2 * (1 + len(own.space))
-        self.boxes = s.boxes
+        self.regions = s.regions
         self.pooling = Pooling(levels[-1], getattr(encoder, "pooling", "mean"))
         self.dropout = nn.Dropout(s.dropout)
         self.whole = nn.Linear(levels[-1].channels, s.size)
-        self.region = nn.Linear(own.channels + where, s.size)
+        self.region = None if s.regions == "whole" else nn.Linear(own.channels + where, s.size)
+        self.scale = nn.Parameter(torch.tensor(FIRST_SCALE).log()) if s.unit else None
         self.reader = SentenceReader(words, s.size, embedding=s.embedding, hidden=s.hidden, dropout=s.dropout)
         self.decoder = None
         if s.says:
@@ -91,16 +97,24 @@ class MatchHead(nn.Module):
             self.decoder = ShownDecoder(words, channels, s.hidden, embedding=s.embedding, once=True, dropout=s.dropout)
 
     def forward(self, features: Any, told: Told | None = None) -> Any:
-        boxes = told.boxes if told is not None and self.boxes else None
+        boxes = told.boxes if told is not None and self.regions == "boxes" else None
         regions, shown, spans = self.look(features, boxes)
+        if self.scale is not None:
+            scale = self.scale.clamp(max=math.log(MOST_SCALE)).exp()
+            regions = Seq(scale * F.normalize(regions.x, dim=2), regions.lengths)
         if told is None:
             return regions
-        return Looked(regions, shown, spans, self.reader(told.words, told.lengths).float())
+        return Looked(regions, shown, spans, self.read(told.words, told.lengths))
+
+    def read(self, words: Tensor, lengths: Tensor) -> Tensor:
+        """Words of sentences ``(sentences, steps)`` in the common space, ``(sentences, steps, size)``."""
+        read = self.reader(words, lengths).float()
+        return read if self.scale is None else F.normalize(read, dim=2)
 
     def look(self, features: Any, boxes: Seq | None) -> tuple[Seq, Tensor, Tensor]:
         """The regions, the same as a decoder is shown them, and their spans."""
         level = features.levels[self.level]
-        if self.boxes:
+        if self.regions != "cells":
             cells, spans, counts = self._boxed(level, boxes)
         else:
             x = level.x if level.x.dim() > 3 else level.x[..., None]  # a place of its own
@@ -109,9 +123,10 @@ class MatchHead(nn.Module):
             counts = level.lengths * x.shape[3:].numel()
         # the middle of each axis from -1 to 1, and how much of it
         where = torch.cat((spans.sum(3) - 1, spans[..., 1] - spans[..., 0]), 2)
-        own = self.region(self.dropout(torch.cat((cells, where.to(cells.dtype)), 2)))
-        whole = self.whole(self.dropout(self.pooling(features.last)))[:, None]
-        regions = torch.cat((whole, own), 1).float()
+        regions = self.whole(self.dropout(self.pooling(features.last)))[:, None].float()
+        if self.region is not None:
+            own = self.region(self.dropout(torch.cat((cells, where.to(cells.dtype)), 2)))
+            regions = torch.cat((regions, own.float()), 1)
         all_of = spans.new_tensor([0.0, 1.0]).expand(len(spans), 1, spans.shape[2], 2)
         spans = torch.cat((all_of, spans), 1)
         middle = where.new_tensor([0.0] * spans.shape[2] + [1.0] * spans.shape[2]).expand(len(spans), 1, -1)

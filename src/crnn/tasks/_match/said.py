@@ -27,7 +27,7 @@ def phrases(head: MatchHead, looked: Looked, vocabulary: Vocabulary, *, longest:
     number = {words: i for i, words in enumerate(texts)}
     spoken = {words for words in texts if any(map(str.isalnum, vocabulary.decode(words)))}  # more than a full stop
     words, lengths = padded(texts or [(UNKNOWN,)], regions.device)
-    read = head.reader(words, lengths).float()
+    read = head.read(words, lengths)
     kept: list[list[Said]] = []
     start = 0
     for i, count in enumerate(counts.tolist()):
