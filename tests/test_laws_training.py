@@ -236,7 +236,7 @@ def test_stopped_in_the_middle_of_an_epoch_and_resumed(
     recipe["train"] |= {"save_minutes": 1e-6}
     with dying(monkeypatch, "on_train_batch_end", epoch=3, batch=batch):
         crnn.fit(recipe, tmp_path / "run")
-    assert reached(tmp_path / "run" / "last.ckpt") == (3, batch)
+    assert reached(tmp_path / "run" / "last.ckpt") == (3, batch, False)
     crnn.fit({}, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", never_stopped)
 
@@ -268,7 +268,7 @@ def test_each_task_stopped_and_resumed_equals_never_stopped(
         crnn.fit(recipe, tmp_path / "run")
     with dying(monkeypatch, "on_train_batch_end", epoch=2, batch=2):
         crnn.fit({}, tmp_path / "run", resume=True)
-    assert reached(tmp_path / "run" / "last.ckpt") == (2, 2), "in the middle of an epoch"
+    assert reached(tmp_path / "run" / "last.ckpt") == (2, 2, False), "in the middle of an epoch"
     crnn.fit({}, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", tmp_path / "whole")
     recipe["train"] |= {"augment": False, "epochs": 1}

@@ -143,6 +143,8 @@ def test_options_that_would_do_nothing_are_refused(
         reading_of(told, {"lm_weight": 2.0, "beam": 0})
     assert predict(tmp_path / "reader.safetensors", "a.png", "--lm-bonus", "5") == 2
     assert "--lm-bonus is given; expected a language model, and the bundle has none" in capsys.readouterr().err
+    assert predict(tmp_path / "reader.safetensors", "a.png", "--json", "--out", tmp_path / "texts.csv") == 2
+    assert "the name says in which form" in capsys.readouterr().err and not (tmp_path / "texts.csv").exists()
     tiny("unet", "segment", "scene").save(tmp_path / "streets.safetensors")
     assert predict(tmp_path / "streets.safetensors", "a.png", "--out", tmp_path / "out", "--explain", "w.html") == 2
     assert "--explain is given with --out" in capsys.readouterr().err
@@ -152,6 +154,8 @@ def test_a_folder_that_is_a_file_is_said_before_anything_is_read(
     tiny: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
+    assert predict(tmp_path / "reader.safetensors", "a.png", "--json", "--out", tmp_path / "texts.csv") == 2
+    assert "the name says in which form" in capsys.readouterr().err and not (tmp_path / "texts.csv").exists()
     tiny("unet", "segment", "scene").save(tmp_path / "streets.safetensors")
     assert predict(tmp_path / "streets.safetensors", "gone.png", "--out", tmp_path / "file") == 2
     tiny("crnn").save(tmp_path / "reader.safetensors")

@@ -86,7 +86,7 @@ def test_a_full_disk(
     with pytest.raises(DataError, match=r"cannot be written \(File too large\).*Make room"):
         fit(recipe_of(data), run, console=QUIET)
     room(resource.RLIM_INFINITY)
-    assert reached(run / "last.ckpt") == (1, 0)
+    assert reached(run / "last.ckpt") == (1, 0, False)
     assert not list(run.glob(".*.part"))
     (run / ".last.ckpt.0.part").touch()  # as a process leaves it that is killed while it writes
     fit(Recipe(), run, resume=True, console=QUIET)
@@ -114,7 +114,7 @@ def test_data_that_vanish(
     ) as caught:
         fit(recipe_of(data), run, console=QUIET)
     assert "--resume" in str(caught.value)
-    assert reached(run / "last.ckpt") == (1, 0)
+    assert reached(run / "last.ckpt") == (1, 0, False)
     (tmp_path / "elsewhere").rename(data)
     fit(Recipe(), run, resume=True, console=QUIET)
     assert same(run, whole)

@@ -97,6 +97,8 @@ def predict(
 
     if top is not None and top < 1:
         raise SettingsError(f"--top is {top}", expected="at least 1", do="Say how many answers.")
+    if out is not None:
+        _refuse(f"with --out {out}: the name says in which form it is written", json=json, csv=csv)
     use_threads(0 if is_exported(bundle) else threads)
     console = Console(stderr=True)
     predictor: Any = ready(bundle, precision=precision, batch_size=batch_size, threads=threads)

@@ -35,7 +35,7 @@ from crnn.train.callbacks import KeepBest, Progress, Watchdog
 from crnn.train.prepare import Part, Prepared, prepare
 from crnn.train.ranks import ToldByAll, check_started, first, lost
 from crnn.train.run import Run
-from crnn.train.state import Aside, KeepState, ended_early, reached
+from crnn.train.state import Aside, KeepState, Reached, reached
 from crnn.types import Sample
 
 RECIPE = "recipe.json"
@@ -134,10 +134,9 @@ class _Loop:
                 use_distributed_sampler=False,
             )
             path = self.run / STATE if resume else None
-            epochs, batches = (0, 0) if path is None else reached(path)
+            epochs, batches, early = Reached(0, 0, False) if path is None else reached(path)
             if trainer.is_global_zero:
                 progress.forget(epochs)
-            early = path is not None and ended_early(path)
             if early or epochs >= s.epochs:
                 done = f"it ended after {epochs} epochs, the last {s.patience} without a better one" if early else ""
                 done = done or f"all its epochs ({s.epochs}) are done"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
@@ -77,23 +77,21 @@ class KeepState(Checkpoint):
         module.go_on(so_far)
 
 
-def reached(path: Path) -> tuple[int, int]:
-    """How many epochs the state at ``path`` has behind it, and how many batches of the next."""
-    state = _read(path)
-    batches = state[SO_FAR].get("batches", 0)
-    return int(state["epoch"]) + (not batches), int(batches)
+class Reached(NamedTuple):
+    """What a run has behind it: ``epochs``, and ``batches`` of the next."""
+
+    epochs: int
+    batches: int
+    early: bool
+    """Whether it ended before its last epoch, since it got no better."""
 
 
-def ended_early(path: Path) -> bool:
-    """Whether the run whose state is at ``path`` ended before its last epoch, since it got no better."""
-    return bool(_read(path)[ENDED])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What is known of a run beside its weights. Raises ``TrainingError``."""
+def reached(path: Path) -> Reached:
+    """How far the run came whose state is at ``path``. Raises ``TrainingError`` for what is no state."""
     try:
         state = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
-        return {"epoch": int(state["epoch"]), SO_FAR: dict(state.get(SO_FAR, {})), ENDED: state.get(ENDED, False)}
+        epoch, batches = int(state["epoch"]), int(dict(state.get(SO_FAR, {})).get("batches", 0))
+        return Reached(epoch + (not batches), batches, bool(state.get(ENDED, False)))
     except Exception as error:  # what is no state makes torch raise nearly anything
         given, expected = "is no state of a training, or a damaged one", "what crnn train wrote"
         raise TrainingError(given, expected=expected, do="Train anew, into another folder.", file=path) from error
