@@ -10,7 +10,7 @@ A clip of five seconds is not a sound of five seconds: a dog barks twice and the
 stretch in which the clip is audible: frames of 20 ms at most 30 dB below its loudest one, quieter moments of less than
 a second within it. Of the audible stretches one is drawn, of that at most 1 to 4 seconds, and these are the event's
 onset and offset. Events begin anywhere and may overlap, three at most at a time, never two of one class. Their loudest
-frames differ by up to 12 dB. The background is noise between white and brown, 30 to 50 dB below the louder events.
+frames differ by up to 12 dB. The background is noise between white and brown, 30 to 54 dB below these.
 
 Written are ``scenes/PART-NUMBER.flac`` (16 kHz, one channel) and ``events.csv``: file, onset, offset, label, split.
 """
