@@ -76,6 +76,23 @@ def test_events_of_a_file_come_together(tmp_path: Path) -> None:
     assert "line 2 has an event from 2 to 1" in str(left_out[0])
 
 
+def test_events_of_a_column_that_is_asked_for(tmp_path: Path) -> None:
+    path = table(tmp_path, "file,species,onset,offset,label\na.wav,owl,0,1,x\nb.wav,,,,x\n")
+    for where in (path, tmp_path):
+        for column, labels in (("species", ["owl"]), ("Label", ["x"])):
+            asked = Asked(answer="events", columns=(column,))
+            left_out: list[CrnnError] = []
+            samples = open_data(where, left_out=left_out, asked=asked)
+            assert [part.value for part in samples[0].y] == labels
+            assert len(left_out) == (column == "Label"), "a label without a start"
+    path = table(tmp_path, "file,species,onset,offset\na.wav,owl,0,1\n")
+    assert open_data(path, asked=Asked(answer="events", columns=("species",)))[0].y == (Part("owl", 0, 1, 1.0),)
+    with pytest.raises(DataError, match=r"table.csv: has the columns .* expected one named 'kind'"):
+        open_data(path, asked=Asked(answer="events", columns=("kind",)))
+    with pytest.raises(DataError, match=r"is asked for the columns 'species', 'file'; expected one column of labels"):
+        open_data(path, asked=Asked(answer="events", columns=("species", "file")))
+
+
 def test_events_need_their_columns(tmp_path: Path) -> None:
     path = table(tmp_path, "file,label\na.wav,dog\n")
     with pytest.raises(DataError, match="columns for file, onset, offset and label"):

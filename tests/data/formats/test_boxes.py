@@ -213,6 +213,19 @@ def test_tables_of_usual_columns(columns: str, edges: tuple[str, ...], tmp_path:
     assert samples[0].y.boxes == (Box("cat", 1, 2, 11, 22), Box("dog", 0, 0, 5, 5)) and samples[1].y.boxes == ()
 
 
+def test_tables_of_a_column_that_is_asked_for(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "t.csv").write_text("file,breed,x,y,width,height\na.png,pug,1,2,10,20\n")
+    for path in (tmp_path / "t.csv", tmp_path):
+        (sample,), bad = read(path, Asked(answer="boxes", columns=("breed",)))
+        assert not bad and sample.y.boxes == (Box("pug", 1, 2, 11, 22),)
+    with pytest.raises(DataError, match="is asked for the columns 'breed', 'file'; expected one column of labels"):
+        open_data(tmp_path / "t.csv", asked=Asked(answer="boxes", columns=("breed", "file")))
+    (tmp_path / "t.csv").write_text("file,label,left,top,right,bottom\na.png,cat,1,2,11,22\n")
+    (sample,), _ = read(tmp_path / "t.csv", Asked(answer="boxes", columns=("label",)))
+    assert sample.y.boxes == (Box("cat", 1, 2, 11, 22),)
+
+
 def test_a_picture_with_a_broken_row_is_left_out(tmp_path: Path) -> None:
     for name in ("a", "b"):
         picture(tmp_path / f"{name}.png")

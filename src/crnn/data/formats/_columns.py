@@ -113,6 +113,17 @@ def roles_of(names: Sequence[str], table: Path, asked: Asked) -> dict[str, str]:
     return {role: name for role, name in roles.items() if name is not None}
 
 
+def label_roles_of(names: Sequence[str], table: Path, asked: Asked) -> dict[str, str]:
+    """The same of a table with a label in each row: the column that is asked for, if one is, plays it. Raises
+    ``DataError``, also if several are asked for."""
+    if len(asked.columns) > 1:
+        given = f"is asked for the columns {', '.join(map(repr, asked.columns))}"
+        do = "Name one column with --answer."
+        raise DataError(given, expected="one column of labels", do=do, file=table)
+    roles = roles_of(names, table, asked)
+    return {"label" if role.startswith("answer:") else role: name for role, name in roles.items()}
+
+
 def spell(name: str) -> str:
     """``name`` as columns are compared."""
     return name.strip().lower().replace(" ", "_").replace("-", "_")

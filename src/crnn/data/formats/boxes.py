@@ -7,15 +7,16 @@ upper left corner of the picture.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._columns import missing, number_of, roles_of, shared_of, source_of, word_of
+from crnn.data.formats._columns import label_roles_of, missing, number_of, roles_of, shared_of, source_of, word_of
 from crnn.data.formats._files import Split, name_in, root_of
 from crnn.data.formats._frames_before import FramesBefore
 from crnn.data.formats._rows import columns, rows
-from crnn.data.formats._tables import choose, has_column, holds, part_of
+from crnn.data.formats._tables import Fits, choose, has_column, holds, part_of
 from crnn.errors import CrnnError, DataError
 from crnn.types import Box, Boxes, Sample
 
@@ -28,7 +29,12 @@ EDGES, SIDES = ("left", "top", "right", "bottom"), ("x", "y", "width", "height")
 
 def recognise(path: Path) -> bool:
     """Whether ``path`` is such a table, or a folder that holds one."""
-    return holds(path, _fits)
+    return recognise_for(path, ASKED)
+
+
+def recognise_for(path: Path, asked: Asked) -> bool:
+    """The same where a column of labels may be asked for, which then need not have a usual name."""
+    return holds(path, _fits(asked))
 
 
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
@@ -37,14 +43,14 @@ def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
 
 
 def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
-    """The same with the group that is asked for; where several frames are, of clips that end at the picture. A picture
-    of which a row is broken goes to ``left_out``, since its boxes would be wrong. Raises ``DataError`` if columns are
-    missing."""
+    """The same with the group and the column of labels that are asked for; where several frames are, of clips that end
+    at the picture. A picture of which a row is broken goes to ``left_out``, since its boxes would be wrong. Raises
+    ``DataError`` if columns are missing."""
     root, clips = root_of(path), FramesBefore(asked.frames)
-    for table in choose(path, _fits):
+    for table in choose(path, _fits(asked)):
         part = part_of(root, path, table)
-        roles = roles_of(columns(table), table, asked)
-        if not _fits(list(roles.values()), table):
+        roles = label_roles_of(columns(table), table, asked)
+        if not _enough({*roles}):
             raise missing(columns(table), WANTED, table, "Rename the columns.")
         found: dict[Path, tuple[list[Box], str | None, Split | None]] = {}
         broken: set[Path] = set()
@@ -73,6 +79,16 @@ def _box(label: str, row: Mapping[str, Any], roles: Mapping[str, str], where: st
     return Box(label, left, top, *((right, bottom) if names == EDGES else (left + right, top + bottom)))
 
 
-def _fits(names: Sequence[str], table: Path) -> bool:
-    roles = roles_of(names, table, ASKED).keys()
-    return {"source", "label"} <= roles and (set(EDGES) <= roles or set(SIDES) <= roles)
+def _fits(asked: Asked) -> Fits:
+    """Whether a table has the columns; one that is asked for is looked for when it is read, which says what lacks."""
+
+    def fits(names: Sequence[str], table: Path) -> bool:
+        roles = roles_of(names, table, replace(asked, columns=()))
+        return _enough({*roles, "label"} if asked.columns else {*roles})
+
+    return fits
+
+
+def _enough(roles: set[str]) -> bool:
+    """Whether these parts make boxes."""
+    return roles >= {"source", "label"} and (roles >= set(EDGES) or roles >= set(SIDES))

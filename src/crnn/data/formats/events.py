@@ -7,13 +7,14 @@ input has a rate, in pixels for pictures, in steps otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._columns import missing, number_of, roles_of, shared_of, source_of, word_of
+from crnn.data.formats._columns import label_roles_of, missing, number_of, roles_of, shared_of, source_of, word_of
 from crnn.data.formats._files import Split, name_in, root_of
 from crnn.data.formats._rows import columns, rows
-from crnn.data.formats._tables import choose, has_column, holds, part_of
+from crnn.data.formats._tables import Fits, choose, has_column, holds, part_of
 from crnn.errors import CrnnError, DataError
 from crnn.types import Part, Sample
 
@@ -21,11 +22,17 @@ WANTED = "a table (.jsonl .csv .tsv .parquet) with columns for file, onset, offs
 ANSWERS = ("events",)
 ASKED = Asked(answer="events")
 knows = has_column
+NEEDED = frozenset({"source", "label", "start", "stop"})
 
 
 def recognise(path: Path) -> bool:
     """Whether ``path`` is such a table, or a folder that holds one."""
-    return holds(path, _fits)
+    return recognise_for(path, ASKED)
+
+
+def recognise_for(path: Path, asked: Asked) -> bool:
+    """The same where a column of labels may be asked for, which then need not have a usual name."""
+    return holds(path, _fits(asked))
 
 
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
@@ -34,13 +41,13 @@ def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
 
 
 def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
-    """The same with the group that is asked for. A source of which a row is broken goes to ``left_out``, since it would
-    be silent where something happened. Raises ``DataError`` if columns are missing."""
+    """The same with the group and the column of labels that are asked for. A source of which a row is broken goes to
+    ``left_out``, since it would be silent where something happened. Raises ``DataError`` if columns are missing."""
     root = root_of(path)
-    for table in choose(path, _fits):
+    for table in choose(path, _fits(asked)):
         part = part_of(root, path, table)
-        roles = roles_of(columns(table), table, asked)
-        if not _fits(list(roles.values()), table):
+        roles = label_roles_of(columns(table), table, asked)
+        if not roles.keys() >= NEEDED:
             raise missing(columns(table), WANTED, table, "Rename the columns.")
         found: dict[Path, tuple[list[Part], str | None, Split | None]] = {}
         broken: set[Path] = set()
@@ -67,6 +74,11 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
                 yield Sample(name_in(root, source), source, ordered, group, split)
 
 
-def _fits(names: Sequence[str], table: Path) -> bool:
-    roles = roles_of(names, table, ASKED)
-    return {"source", "label", "start", "stop"} <= roles.keys()
+def _fits(asked: Asked) -> Fits:
+    """Whether a table has the columns; one that is asked for is looked for when it is read, which says what lacks."""
+
+    def fits(names: Sequence[str], table: Path) -> bool:
+        roles = roles_of(names, table, replace(asked, columns=()))
+        return roles.keys() >= NEEDED - ({"label"} if asked.columns else set())
+
+    return fits
