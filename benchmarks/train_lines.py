@@ -32,7 +32,8 @@ from crnn.data.dataset import Samples
 from crnn.data.formats import open_data
 from crnn.data.sampler import Buckets
 from crnn.precision import autocast, resolve
-from crnn.tasks.transcribe import CTCHead, Transcribe
+from crnn.tasks._lines.head import CTCHead
+from crnn.tasks.transcribe import Transcribe
 from crnn.train.report import Result, write_json
 from crnn.types import Features, Level, Seq
 

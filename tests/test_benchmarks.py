@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import importlib.util
 import io
 import math
 from pathlib import Path
@@ -15,6 +18,8 @@ from rich.console import Console
 from crnn.layers import ConvGRU, ConvLSTM, Recurrent
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+BESIDE = ("benchmarks", "recipes/prepare", "docs", "examples")
+PROGRAMS = sorted(path for name in BESIDE for path in (FOLDER.parent / name).glob("*.py"))
 
 
 @pytest.fixture
@@ -30,6 +35,16 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Any:
     return SimpleNamespace(
         adding=adding_problem, layers=layers, parts=layers_parts, peers=layers_peers, timing=layers_timing
     )
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)
+def test_programs_beside_the_package_import_what_there_is(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "crnn":
+            module = importlib.import_module(str(node.module))
+            for name in node.names:
+                there = hasattr(module, name.name) or importlib.util.find_spec(f"{node.module}.{name.name}")
+                assert there, f"{path.name} wants {name.name} of {node.module}"
 
 
 def row(benchmarks: Any, layer: str, precision: str, *, work: str = "forward + backward", **times: float) -> Any:

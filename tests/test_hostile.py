@@ -239,6 +239,13 @@ def test_bombs_are_refused_in_a_sentence(name: str, said_of_bombs: dict[str, tup
 # code
 
 
+@pytest.mark.parametrize("name", sorted(INPUTS.keys() - {"sentence"}))
+def test_a_text_in_the_place_of_a_path_is_said(name: str) -> None:
+    for look in (INPUTS[name]().steps, INPUTS[name]().decode):
+        with pytest.raises(DataError, match="a str; expected a path"):
+            look("a.webp")  # type: ignore[arg-type]
+
+
 def test_arrays_of_objects_are_refused(tmp_path: Path) -> None:
     trap = np.array([Trap(tmp_path / "sprung")] * 3, object)
     np.savez(tmp_path / "a.npz", x=trap, y=np.arange(3))

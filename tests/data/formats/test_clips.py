@@ -149,6 +149,13 @@ def test_names_of_pictures_tell_the_time(tmp_path: Path) -> None:
     assert "lacks 1 frame after 2020-10-31T07:15:00" in str(left_out[0])
 
 
+def test_two_pictures_of_one_time(tmp_path: Path) -> None:
+    for name in ("0700", "0705", "0705b", "0710", "0720", "0725"):
+        Image.new("L", (4, 4)).save(tmp_path / f"radar_20201031_{name}.png")
+    with pytest.raises(DataError, match="two frames at 2020-10-31T07:05:00"):
+        open_data(tmp_path, asked=asked(past=1, future=1, shares=(1, 0, 0)))
+
+
 @pytest.mark.parametrize("first", [0, 1403636579763, 1403636579763555584])
 def test_numbers_of_many_digits_are_no_times(first: int, tmp_path: Path) -> None:
     for i in range(6):

@@ -75,9 +75,21 @@ def test_frames_of_a_film_become_clips_that_end_at_their_own(picture: Make, tmp_
     expected = {"a_1": (0, 1), "a_2": (0, 2), "a_10": (1, 2), "b_1": (3, 1)}
     assert {Path(s.id).stem: s.x for s in samples} == {k: Clip(folder, *v) for k, v in expected.items()}
     for given in (folder, folder / "a_10.png"):  # to be answered
-        samples = open_data(given, asked=Asked(answer="map", frames=2))
+        samples = open_data(given, asked=Asked(answer="map", frames=2, truths=False))
         assert samples[1 if given == folder else 0].x in (Clip(folder, 0, 2), Clip(folder, 1, 2))
         assert {s.y for s in samples} == {None}
+
+
+def test_clips_of_tables_and_of_coco(picture: Make, file: Make, tmp_path: Path) -> None:
+    for name in ("a_1", "a_2"):
+        picture(f"coco/p/{name}.png")
+        picture(f"table/p/{name}.png")
+        picture(f"table/q/{name}.png")
+    file("table/list.csv", "image,mask\np/a_2.png,q/a_2.png\n")
+    file("coco/instances.json", coco(images=[{"id": 7, "file_name": "p/a_2.png", "width": 40, "height": 20}]))
+    for name in ("table", "coco"):
+        (sample,) = open_data(tmp_path / name, asked=Asked(answer="map", frames=3))
+        assert sample.x == Clip(tmp_path / name / "p", 0, 2)
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.jsonl"])

@@ -183,7 +183,8 @@ def _place(film: Film, time: str, default: int) -> int:
 
 
 def _named(files: Sequence[Path], folder: Path) -> np.ndarray | None:
-    """The times in the names of frames, if these are times that rise, and not numbers of many digits."""
+    """The times in the names of frames, if these are times that rise, and not numbers of many digits. Raises
+    ``DataError`` where few of them are there twice."""
     stamps = [found for file in files if (found := STAMP.search(file.stem))]
     if len(stamps) < len(files):
         return None
@@ -191,7 +192,18 @@ def _named(files: Sequence[Path], folder: Path) -> np.ndarray | None:
         times = _seconds(["".join(found.groups("00")) for found in stamps], folder)
     except DataError:
         return None
-    return times if (np.diff(times) > np.timedelta64(0)).all() else None
+    apart = np.diff(times).astype(int)
+    double = np.flatnonzero(apart == 0)
+    if (apart < 0).any() or 4 * len(double) > len(apart):
+        return None
+    if len(double):
+        raise _at_one_time(times[double[0]], folder)
+    return times
+
+
+def _at_one_time(time: np.datetime64, file: Path) -> DataError:
+    given = f"has two frames at {time}"
+    return DataError(given, expected="one frame at a time", do="Drop one of them.", file=file)
 
 
 def _seconds(values: Sequence[Any], file: Path) -> np.ndarray:
@@ -221,8 +233,7 @@ def _in_order(film: Film, file: Path) -> Film:
     times = film.times[order]
     double = np.flatnonzero(np.diff(times) == np.timedelta64(0))
     if len(double):
-        given = f"has two frames at {times[double[0]]}"
-        raise DataError(given, expected="one frame at a time", do="Drop one of them.", file=file)
+        raise _at_one_time(times[double[0]], file)
     if (order[1:] > order[:-1]).all():
         return film
     assert isinstance(film.source, np.ndarray)

@@ -82,7 +82,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
                 y: Any = Boxes(size, tuple(parts), file=file)
             else:
                 y = Polygons(file, size, tuple((n, points) for _, n, points in sorted(parts, reverse=True)), legend)
-            yield Sample(name_in(root, source), clips.ending_at(source) if boxed else source, y, split=part)
+            yield Sample(name_in(root, source), clips.ending_at(source), y, split=part)
 
 
 def write(answers: Iterable[tuple[str, Boxes]], labels: Sequence[str], path: Path) -> None:

@@ -41,9 +41,9 @@ def recognise(path: Path) -> bool:
 
 
 def recognise_for(path: Path, asked: Asked) -> bool:
-    """The same; where several frames are seen for an answer, also pictures without any map, whose films nobody else
-    would find."""
-    return recognise(path) or (asked.frames > 1 and any(map(is_picture, walk(path))))
+    """The same; where several frames are seen for an answer, and no truth is wanted, also pictures without any map,
+    whose films nobody else would find."""
+    return recognise(path) or (asked.frames > 1 and not asked.truths and any(map(is_picture, walk(path))))
 
 
 def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:

@@ -13,6 +13,7 @@ from typing import Any
 from crnn.data.formats._asked import Answer, Asked
 from crnn.data.formats._columns import number_of, roles_of, shared_of, source_of, word_of
 from crnn.data.formats._files import UNREAD, line_text, name_in, passage, root_of
+from crnn.data.formats._frames_before import FramesBefore
 from crnn.data.formats._rows import SUFFIXES, columns, rows
 from crnn.data.formats._tables import Fits, choose, has_column, holds, part_of
 from crnn.data.label_maps import Painted, find_legend
@@ -63,7 +64,7 @@ def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
 
 def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
     """A sample for each row with the answer that is asked for. Rows without a label or number have ``y=None``."""
-    root = root_of(path)
+    root, clips = root_of(path), FramesBefore(asked.frames if asked.answer == "map" else 1)
     seen: set[str] = set()
     for table in choose(path, _fits(asked)):
         part = part_of(root, path, table)
@@ -81,6 +82,7 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
             if name in seen:  # a source that is named twice
                 name = f"{name}#{table.name}:{number}"
             seen.add(name)
+            x = clips.ending_at(x) if isinstance(x, Path) else x
             yield Sample(name, x, y, group, split or part)
 
 

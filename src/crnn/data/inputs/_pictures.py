@@ -44,13 +44,15 @@ def opened(source: Source, least: tuple[int, int], mode: Mode = "L") -> tuple[Im
     elif isinstance(source, np.ndarray) and source.dtype == np.uint8 and source.ndim in (2, 3) and source.size:
         picture = in_mode(Image.fromarray(source[..., 0] if source.shape[2:] == (1,) else source), mode)
     else:
-        given = (
-            f"an array of shape {source.shape} and type {source.dtype}"
-            if isinstance(source, np.ndarray)
-            else f"a {type(source).__name__}"
-        )
-        raise DataError(given, expected="a path, or uint8 (height, width) or (height, width, 3)", do="Convert it.")
+        raise _no_picture(source)
     return picture, picture.size
+
+
+def _no_picture(source: Any) -> DataError:
+    given = f"a {type(source).__name__}"
+    if isinstance(source, np.ndarray):
+        given = f"an array of shape {source.shape} and type {source.dtype}"
+    return DataError(given, expected="a path, or uint8 (height, width) or (height, width, 3)", do="Convert it.")
 
 
 def pixels(source: Any) -> Any:
@@ -95,6 +97,8 @@ def size_of(source: Source) -> tuple[int, int]:
         return right - left, bottom - top
     if isinstance(source, Packed) and len(source.facts) == 2:
         return source.facts[0], source.facts[1]
+    if not isinstance(source, Path):
+        raise _no_picture(source)
     with _open(source) as picture:
         return _upright(picture)
 

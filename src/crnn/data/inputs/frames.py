@@ -131,7 +131,8 @@ class Frames(Kind):
             return source.count
         if isinstance(source, np.ndarray):
             return len(source)
-        return len(read_stored(source).frames) if source.suffix.lower() in STORED else header_of(source).frames
+        stored = isinstance(source, Path) and source.suffix.lower() in STORED
+        return len(read_stored(source).frames) if stored else header_of(source).frames
 
     def extent(self, source: Source) -> Extent:
         if isinstance(source, Path) and source.suffix.lower() in STORED:

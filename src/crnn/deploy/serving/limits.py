@@ -34,7 +34,7 @@ class Limits:
     max_queue: Count = 64
     """Samples that wait; 503 for more."""
     max_listeners: Count = 4
-    """Sockets that listen at once; 503 for more."""
+    """Sockets that listen at once; one more is told so and closed."""
     max_listen: Strength = 3600.0
     """Seconds of sound on one socket; then it is answered and closed."""
 
