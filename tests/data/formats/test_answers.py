@@ -93,6 +93,18 @@ def test_events_of_a_column_that_is_asked_for(tmp_path: Path) -> None:
         open_data(path, asked=Asked(answer="events", columns=("species", "file")))
 
 
+@pytest.mark.parametrize(("word", "values"), [("split", ("train", "test")), ("group", ("u", "v"))])
+def test_events_of_a_file_in_two_parts_are_left_out(word: str, values: tuple[str, str], tmp_path: Path) -> None:
+    first, second = values
+    rows = f"a.wav,dog,0,1,{first}\na.wav,cat,2,3,{second}\nb.wav,dog,0,1,\nb.wav,,,,{second}\n"
+    path = table(tmp_path, f"file,label,onset,offset,{word}\n{rows}")
+    left_out: list[CrnnError] = []
+    (sample,) = open_data(path, left_out=left_out, asked=EVENTS)
+    assert sample.id == "b.wav" and getattr(sample, word) == second, "a later row may say it"
+    given = f"{path}: line 3 puts its source into the {word} '{second}', a row before it into '{first}'"
+    assert len(left_out) == 1 and str(left_out[0]).startswith(given)
+
+
 def test_events_need_their_columns(tmp_path: Path) -> None:
     path = table(tmp_path, "file,label\na.wav,dog\n")
     with pytest.raises(DataError, match="columns for file, onset, offset and label"):

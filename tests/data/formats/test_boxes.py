@@ -226,6 +226,16 @@ def test_tables_of_a_column_that_is_asked_for(tmp_path: Path) -> None:
     assert sample.y.boxes == (Box("cat", 1, 2, 11, 22),)
 
 
+def test_a_picture_in_two_splits_is_left_out(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        picture(tmp_path / f"{name}.png")
+    rows = ["a.png,cat,1,2,3,4,train", "a.png,cat,1,2,3,4,test", "b.png,cat,1,2,3,4,", "b.png,cat,1,2,3,4,test"]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label,left,top,right,bottom,split", *rows]))
+    (sample,), bad = read(tmp_path / "t.csv")
+    assert (sample.id, sample.split, len(sample.y.boxes)) == ("b.png", "test", 2)
+    assert len(bad) == 1 and "line 3 puts its source into the split 'test', a row before it into 'train'" in bad[0]
+
+
 def test_a_picture_with_a_broken_row_is_left_out(tmp_path: Path) -> None:
     for name in ("a", "b"):
         picture(tmp_path / f"{name}.png")

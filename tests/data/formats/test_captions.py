@@ -52,6 +52,16 @@ def test_rows_of_one_picture_become_one_sample(tmp_path: Path) -> None:
     assert [s.y for s in samples] == [("one", "four"), ("two, or three",)]
 
 
+def test_a_picture_in_two_splits_is_left_out(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "b.png")
+    rows = ["a.png,a dog,train", "b.png,one,", "a.png,a cat,test", "b.png,two,test"]
+    (tmp_path / "t.csv").write_text("\n".join(["image,caption,split", *rows]))
+    samples, left_out = opened(tmp_path)
+    assert [(s.id, s.y, s.split) for s in samples] == [("b.png", ("one", "two"), "test")]
+    given = f"{tmp_path / 't.csv'}: line 4 puts its source into the split 'test', a row before it into 'train'"
+    assert len(left_out) == 1 and str(left_out[0]).startswith(given)
+
+
 def test_texts_that_answer_texts(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text,answer,split\n21,vingt et un,train\n21,vingt-et-un,train\n7,sept,test\n")
     samples, _ = opened(tmp_path / "t.csv", Asked(answer="sentences", suffixes=frozenset({".txt"})))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from crnn.data.formats._asked import Asked
 from crnn.data.formats._files import SPLITS, Split, exists, inside
@@ -82,6 +82,9 @@ REGIONS: dict[str, tuple[str, ...]] = {"boxes": ("boxes", "bboxes", "regions"), 
 """Parts of pictures that sentences speak of."""
 SENTENCES = ("text", "sentence", "review", "question", "sentence_text")
 """Columns that hold the source itself, where no column names files."""
+
+Shared: TypeAlias = tuple[str | None, Split | None]
+"""Group and split of a source."""
 
 
 def roles_of(names: Sequence[str], table: Path, asked: Asked) -> dict[str, str]:
@@ -183,9 +186,20 @@ def missing(names: Sequence[str], expected: str, table: Path, do: str = "Rename 
     return DataError(f"has the columns {columns}", expected=expected, do=do, file=table)
 
 
-def shared_of(
-    row: Mapping[str, Any], roles: Mapping[str, str], table: Path, where: str
-) -> tuple[str | None, Split | None]:
+def agreed(before: Shared, now: Shared, table: Path, where: str) -> Shared:
+    """What the rows of one source say together. Raises ``DataError`` where they contradict each other."""
+    for word, first, second in zip(("group", "split"), before, now, strict=True):
+        if first and second and first != second:
+            raise DataError(
+                f"{where}puts its source into the {word} {second!r}, a row before it into {first!r}",
+                expected=f"one {word} for all rows of a source",
+                do="Correct those rows.",
+                file=table,
+            )
+    return before[0] or now[0], before[1] or now[1]
+
+
+def shared_of(row: Mapping[str, Any], roles: Mapping[str, str], table: Path, where: str) -> Shared:
     """Group and split of a row. Raises ``DataError``."""
     group = word_of(row.get(roles["group"]), where + "has a group that", table) if "group" in roles else ""
     split = word_of(row.get(roles["split"]), where + "has a split that", table) if "split" in roles else ""

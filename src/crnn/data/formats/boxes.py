@@ -12,8 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._columns import label_roles_of, missing, number_of, roles_of, shared_of, source_of, word_of
-from crnn.data.formats._files import Split, name_in, root_of
+from crnn.data.formats._columns import (
+    Shared,
+    agreed,
+    label_roles_of,
+    missing,
+    number_of,
+    roles_of,
+    shared_of,
+    source_of,
+    word_of,
+)
+from crnn.data.formats._files import name_in, root_of
 from crnn.data.formats._frames_before import FramesBefore
 from crnn.data.formats._rows import columns, rows
 from crnn.data.formats._tables import Fits, choose, has_column, holds, part_of
@@ -52,7 +62,8 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
         roles = label_roles_of(columns(table), table, asked)
         if not _enough({*roles}):
             raise missing(columns(table), WANTED, table, "Rename the columns.")
-        found: dict[Path, tuple[list[Box], str | None, Split | None]] = {}
+        found: dict[Path, list[Box]] = {}
+        shared: dict[Path, Shared] = {}
         broken: set[Path] = set()
         for number, row in rows(table, list(dict.fromkeys(roles.values())), left_out):
             where = f"{'row' if table.suffix.lower() == '.parquet' else 'line'} {number} "
@@ -60,17 +71,19 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
             try:
                 source = source_of(row.get(roles["source"]), table, where)
                 label = word_of(row.get(roles["label"]), where + "has a label that", table).strip()
-                group, split = shared_of(row, roles, table, where)
-                own = found.setdefault(source, ([], group, split or part))[0]
+                said = shared_of(row, roles, table, where)
+                shared[source] = agreed(shared.get(source, (None, None)), said, table, where)
+                own = found.setdefault(source, [])
                 if label:
                     own.append(_box(label, row, roles, where, table))
             except DataError as error:
                 left_out.append(error)
                 broken |= {source} if source is not None else set()
-        for source, (boxes, group, split) in found.items():
+        for source, boxes in found.items():
             if source not in broken:
+                group, split = shared[source]
                 y = Boxes((0, 0), tuple(boxes), file=table)
-                yield Sample(name_in(root, source), clips.ending_at(source), y, group, split)
+                yield Sample(name_in(root, source), clips.ending_at(source), y, group, split or part)
 
 
 def _box(label: str, row: Mapping[str, Any], roles: Mapping[str, str], where: str, table: Path) -> Box:

@@ -20,7 +20,7 @@ from typing import Any
 
 from crnn.data.described import Described, boxes_of, phrases_of
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._columns import missing, roles_of, shared_of, source_of, word_of
+from crnn.data.formats._columns import agreed, missing, roles_of, shared_of, source_of, word_of
 from crnn.data.formats._files import (
     PICTURES,
     SPLITS,
@@ -118,7 +118,8 @@ def _of_tables(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[
 
 
 def _of_table(table: Path, root: Path, part: Split | None, left_out: list[CrnnError], asked: Asked) -> Iterator[Sample]:
-    """The samples of one table, in the order in which their sources first come."""
+    """The samples of one table, in the order in which their sources first come. A source of which rows name two splits
+    goes to ``left_out``, since a sentence would be learned from that is to be tested on."""
     roles = roles_of(columns(table), table, asked)
     answers = [name for role, name in roles.items() if role == "sentences" or role.startswith("answer:")]
     if not answers:
@@ -126,6 +127,8 @@ def _of_table(table: Path, root: Path, part: Split | None, left_out: list[CrnnEr
         raise missing(columns(table), "one for the sentences", table, do)
     word = "row" if table.suffix.lower() == ".parquet" else "line"
     found: dict[str, Sample] = {}
+    splits: dict[str, Split | None] = {}
+    torn: set[str] = set()
     for number, row in rows(table, list(dict.fromkeys(roles.values())), left_out):
         where = f"{word} {number} "
         try:
@@ -136,12 +139,14 @@ def _of_table(table: Path, root: Path, part: Split | None, left_out: list[CrnnEr
         except DataError as error:
             left_out.append(error)
             continue
-        if name in found:
-            before = found[name]
-            found[name] = replace(before, y=before.y.joined(described))
-        else:
-            found[name] = Sample(name, x, described, group, split or part)
-    yield from found.values()
+        before = found.setdefault(name, Sample(name, x, Described(()), group))
+        try:
+            _, splits[name] = agreed((None, splits.get(name)), (None, split), table, where)
+        except DataError as error:
+            left_out.append(error)
+            torn.add(name)
+        found[name] = replace(before, y=before.y.joined(described))
+    yield from (replace(found[name], split=splits[name] or part) for name in found if name not in torn)
 
 
 def _source(row: Mapping[str, Any], roles: Mapping[str, str], table: Path, root: Path, where: str) -> tuple[Any, str]:

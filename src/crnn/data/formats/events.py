@@ -11,8 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._columns import label_roles_of, missing, number_of, roles_of, shared_of, source_of, word_of
-from crnn.data.formats._files import Split, name_in, root_of
+from crnn.data.formats._columns import (
+    Shared,
+    agreed,
+    label_roles_of,
+    missing,
+    number_of,
+    roles_of,
+    shared_of,
+    source_of,
+    word_of,
+)
+from crnn.data.formats._files import name_in, root_of
 from crnn.data.formats._rows import columns, rows
 from crnn.data.formats._tables import Fits, choose, has_column, holds, part_of
 from crnn.errors import CrnnError, DataError
@@ -49,7 +59,8 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
         roles = label_roles_of(columns(table), table, asked)
         if not roles.keys() >= NEEDED:
             raise missing(columns(table), WANTED, table, "Rename the columns.")
-        found: dict[Path, tuple[list[Part], str | None, Split | None]] = {}
+        found: dict[Path, list[Part]] = {}
+        shared: dict[Path, Shared] = {}
         broken: set[Path] = set()
         for number, row in rows(table, list(dict.fromkeys(roles.values())), left_out):
             where = f"{'row' if table.suffix.lower() == '.parquet' else 'line'} {number} "
@@ -57,8 +68,9 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
             try:
                 source = source_of(row.get(roles["source"]), table, where)
                 label = word_of(row.get(roles["label"]), where + "has a label that", table).strip()
-                group, split = shared_of(row, roles, table, where)
-                events = found.setdefault(source, ([], group, split or part))[0]
+                said = shared_of(row, roles, table, where)
+                shared[source] = agreed(shared.get(source, (None, None)), said, table, where)
+                events = found.setdefault(source, [])
                 if label:
                     start, stop = (number_of(row.get(roles[role]), where, table) for role in ("start", "stop"))
                     if not 0 <= start < stop:
@@ -68,10 +80,11 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
             except DataError as error:
                 left_out.append(error)
                 broken |= {source} if source is not None else set()
-        for source, (events, group, split) in found.items():
+        for source, events in found.items():
             if source not in broken:
+                group, split = shared[source]
                 ordered = tuple(sorted(events, key=lambda event: (event.start, event.stop, str(event.value))))
-                yield Sample(name_in(root, source), source, ordered, group, split)
+                yield Sample(name_in(root, source), source, ordered, group, split or part)
 
 
 def _fits(asked: Asked) -> Fits:
