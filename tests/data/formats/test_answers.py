@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from crnn.data.formats import Asked, open_data
+from crnn.data.formats.npz import samples_of
 from crnn.errors import CrnnError, DataError
 from crnn.types import Part
 
@@ -109,6 +110,18 @@ def test_events_need_their_columns(tmp_path: Path) -> None:
     path = table(tmp_path, "file,label\na.wav,dog\n")
     with pytest.raises(DataError, match="columns for file, onset, offset and label"):
         open_data(path, "events", asked=EVENTS)
+
+
+def test_entries_of_lengths_that_they_cannot_have_are_left_out(tmp_path: Path) -> None:
+    arrays = {"x": np.zeros((4, 20, 2)), "y": [0, 1, 2, 3], "lengths": [-3, 25, 0, 20]}
+    np.savez(tmp_path / "a.npz", **arrays)
+    left_out: list[CrnnError] = []
+    samples = open_data(tmp_path / "a.npz", left_out=left_out, asked=LABEL)
+    assert [(s.id, len(s.x), s.y) for s in samples] == [("3", 20, 3)]
+    given = [f"entry {i} has the length {length}; expected 1 to 20" for i, length in enumerate((-3, 25, 0))]
+    assert all(words in str(error) for words, error in zip(given, left_out, strict=True))
+    with pytest.raises(DataError, match="entry 0 has the length -3"):
+        list(samples_of(arrays))
 
 
 def test_arrays_in_one_file(tmp_path: Path) -> None:

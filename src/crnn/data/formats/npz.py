@@ -38,11 +38,14 @@ def read(path: Path, left_out: list[CrnnError]) -> Iterator[Sample]:
     if "x" not in arrays:
         do = "Write it with numpy.savez(path, x=..., y=...)."
         raise DataError(f"holds the arrays {', '.join(names) or 'none'}", expected=WANTED, do=do, file=path)
-    yield from samples_of(arrays, path)
+    yield from samples_of(arrays, path, left_out)
 
 
-def samples_of(arrays: Mapping[str, Any], file: Path | str | None = None) -> Iterator[Sample]:
-    """A sample for each entry of ``arrays["x"]`` with what the other arrays say of it. Raises ``DataError``."""
+def samples_of(
+    arrays: Mapping[str, Any], file: Path | str | None = None, left_out: list[CrnnError] | None = None
+) -> Iterator[Sample]:
+    """A sample for each entry of ``arrays["x"]`` with what the other arrays say of it. One of a length that it cannot
+    have goes to ``left_out``. Raises ``DataError``, for such a one without that list."""
     x = arrays["x"]
     for name in EACH:
         if name in arrays and arrays[name] is not None and len(arrays[name]) != len(x):
@@ -58,13 +61,27 @@ def samples_of(arrays: Mapping[str, Any], file: Path | str | None = None) -> Ite
         raise DataError("has lengths that are no numbers", expected="the steps of each entry", do=do, file=file)
     digits = len(str(max(0, len(x) - 1)))
     for i in range(len(x)):
-        steps = slice(None) if lengths is None else slice(int(lengths[i]))
+        try:
+            steps = slice(None) if lengths is None else slice(_length(lengths[i], x[i], i, file))
+        except DataError as error:
+            if left_out is None:
+                raise
+            left_out.append(error)
+            continue
         answer = None if y is None else _plain(y[i])
         if lengths is not None and isinstance(answer, list) and len(answer) == len(x[i]):
             answer = answer[steps]
         part = None if split is None else _split(str(split[i]), i, file)
         source = x[i] if not isinstance(x[i], np.ndarray) else x[i][steps]
         yield Sample(f"{i:0{digits}}", source, answer, None if groups is None else str(groups[i]), part)
+
+
+def _length(length: Any, entry: Any, i: int, file: Path | str | None) -> int:
+    """How many steps of an entry count, if it is an array. Raises ``DataError``."""
+    if isinstance(entry, np.ndarray) and not 1 <= length <= len(entry):
+        given, do = f"entry {i} has the length {length}", "Correct the array lengths."
+        raise DataError(given, expected=f"1 to {len(entry)}, the steps of the entry", do=do, file=file)
+    return int(length)
 
 
 def _plain(value: Any) -> Any:
