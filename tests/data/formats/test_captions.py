@@ -52,6 +52,23 @@ def test_rows_of_one_picture_become_one_sample(tmp_path: Path) -> None:
     assert [s.y for s in samples] == [("one", "four"), ("two, or three",)]
 
 
+@pytest.mark.parametrize(
+    ("cell", "sentences"),
+    [
+        ('["a dog", "a cat, too"]', ("a dog", "a cat, too")),
+        ('["a dog" is what it says]', ('["a dog" is what it says]',)),
+        ('["a dog", 3]', ('["a dog", 3]',)),
+        ("[a dog]", ("[a dog]",)),
+    ],
+)
+def test_lists_in_cells_are_written_as_json_does(cell: str, sentences: tuple[str, ...], tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png")
+    quoted = cell.replace('"', '""')
+    (tmp_path / "t.csv").write_text(f'image,caption\na.png,"{quoted}"\n')
+    (sample,), left_out = opened(tmp_path)
+    assert sample.y == sentences and not left_out
+
+
 def test_a_picture_in_two_splits_is_left_out(tmp_path: Path) -> None:
     pictures(tmp_path, "a.png", "b.png")
     rows = ["a.png,a dog,train", "b.png,one,", "a.png,a cat,test", "b.png,two,test"]

@@ -1,9 +1,10 @@
 """Sources with the sentences that people wrote of them: a table, COCO's JSON, or a text file beside each picture.
 
-A table (.jsonl .csv .tsv .parquet) has a column of files (or of texts) and one of sentences: a list in each row, or one
-sentence, and then all rows of one file are one sample. COCO's JSON has ``images`` and ``annotations``, or sentences in
-each image (``dataset_*.json`` of Karpathy's splits); its pictures are looked for in the JSON's folder, and in the one
-above if that is named annotations. Beside ``a.jpg`` lies ``a.txt``, a sentence on each line.
+A table (.jsonl .csv .tsv .parquet) has a column of files (or of texts) and one of sentences: a list in each row (in a
+.csv as JSON writes it), or one sentence, and then all rows of one file are one sample. COCO's JSON has ``images`` and
+``annotations``, or sentences in each image (``dataset_*.json`` of Karpathy's splits); its pictures are looked for in
+the JSON's folder, and in the one above if that is named annotations. Beside ``a.jpg`` lies ``a.txt``, a sentence on
+each line.
 
 Who asks for ``regions`` is given a ``Described`` of each picture: a table may also have a column ``boxes`` (left, top,
 right, bottom in pixels) and one of ``phrases``, pairs of words and the number of their box.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,12 +180,22 @@ def _described(
 
 
 def _texts(value: Any, where: str, table: Path) -> list[str]:
-    """The sentences of a cell: a list, a text, or a list of objects with a text."""
+    """The sentences of a cell: a list, also as JSON writes it, a text, or a list of objects with a text."""
     if isinstance(value, (list, tuple)):
         return [text for each in value for text in _texts(each, where, table)]
     if isinstance(value, Mapping):
         value = next((value[key] for key in ("raw", "caption", "sentence", "text") if key in value), None)
-    return [word_of(value, where + "has a sentence that", table)]
+    text = word_of(value, where + "has a sentence that", table)
+    return _listed(text) or [text]
+
+
+def _listed(text: str) -> list[str]:
+    """The texts of a list that a cell of a .csv writes as JSON does; none of any other text."""
+    if text.lstrip().startswith('["'):
+        with suppress(ValueError, RecursionError):
+            found = json.loads(text)
+            return found if all(isinstance(each, str) for each in found) else []
+    return []
 
 
 # COCO
