@@ -123,6 +123,25 @@ def test_broken_files_are_named_with_the_row(content: str | bytes, words: str, t
         learned(tmp_path / "a.csv")
 
 
+@pytest.mark.parametrize(
+    ("content", "is_text"),
+    [
+        ("a bad film\n", True),
+        ("A good film, long.\nIt has 3 stars, and more.\n", True),
+        ("One\n\nlonger than that\n", True),
+        ("A longer line\nshort\n", True),
+        ("x,y\n1,2\n3,oops\n", False),
+        ("x,y\n1,2\n3\n", False),
+    ],
+)
+def test_a_text_is_told_how_texts_are_read(content: str, is_text: bool, tmp_path: Path) -> None:
+    for ending in (".txt", ".csv"):
+        (tmp_path / f"a{ending}").write_text(content)
+        with pytest.raises(DataError) as caught:
+            learned(tmp_path / f"a{ending}")
+        assert ("--set input.name=sentence" in caught.value.do) == (is_text and ending == ".txt")
+
+
 def test_another_number_of_channels_and_too_many_steps_are_refused() -> None:
     kind = learned(X, longest=60)
     with pytest.raises(DataError, match="has 1 channels; expected 2"):

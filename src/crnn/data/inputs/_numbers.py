@@ -98,7 +98,7 @@ def _table(text: str, path: Path, columns: Sequence[str], usual: Sequence[str]) 
     names, count, delimiter, skip = _layout(text)
     wanted = _wanted(names, count, columns or (usual if set(usual) <= set(names) else ()), path)
     if not any(line.strip() for line in text.splitlines()[skip:]):
-        do = "Copy it again or take it out of the data."
+        do = _texts_first(text, delimiter, path) + "Copy it again or take it out of the data."
         raise DataError("holds no rows of numbers", expected="a recording", do=do, file=path)
     try:
         return np.loadtxt(
@@ -119,16 +119,25 @@ def _slowly(text: str, delimiter: str | None, wanted: Sequence[int], skip: int, 
             raise DataError(
                 f"row {number} has {len(cells)} values",
                 expected=f"at least {max(wanted) + 1}, as in the first row",
-                do="Correct or delete that row.",
+                do=_texts_first(text, delimiter, path) + "Correct or delete that row.",
                 file=path,
             )
         values = [number_in(cells[i], delimiter) for i in wanted]
         for i, value in zip(wanted, values, strict=True):
             if value is None:
                 do = "Correct or delete that row; name the columns that are wanted in input.columns."
+                do = _texts_first(text, delimiter, path) + do
                 raise DataError(f"row {number} says {cells[i]!r}", expected="a number", do=do, file=path)
         rows.append(values)
     return np.array(rows, np.float32)
+
+
+def _texts_first(text: str, delimiter: str | None, path: Path) -> str:
+    """How texts are read, to stand before other advice, if ``path`` is a .txt file without a row of numbers."""
+    rows = (_cells(line, delimiter) for line in text.splitlines() if line.strip())
+    if path.suffix.lower() != ".txt" or any(all(number_in(c, delimiter) is not None for c in row) for row in rows):
+        return ""
+    return "If it is a text, say so with --set input.name=sentence. "
 
 
 def _wanted(names: Sequence[str], count: int, columns: Sequence[str], path: Path) -> list[int]:
