@@ -186,10 +186,12 @@ def missing(names: Sequence[str], expected: str, table: Path, do: str = "Rename 
     return DataError(f"has the columns {columns}", expected=expected, do=do, file=table)
 
 
-def agreed(before: Shared, now: Shared, table: Path, where: str) -> Shared:
-    """What the rows of one source say together. Raises ``DataError`` where they contradict each other."""
+def agreed(before: Shared, now: Shared, table: Path, where: str, *, grouped: bool) -> Shared:
+    """What the rows of one source say together. Raises ``DataError`` where they contradict each other; about the group
+    where it is ``grouped`` by a column that was asked for: one that is only named like a group may be of each row, as
+    speakers of one recording are, and the first counts."""
     for word, first, second in zip(("group", "split"), before, now, strict=True):
-        if first and second and first != second:
+        if first and second and first != second and (grouped or word == "split"):
             raise DataError(
                 f"{where}puts its source into the {word} {second!r}, a row before it into {first!r}",
                 expected=f"one {word} for all rows of a source",

@@ -72,7 +72,8 @@ def read_for(path: Path, left_out: list[CrnnError], asked: Asked) -> Iterator[Sa
                 source = source_of(row.get(roles["source"]), table, where)
                 label = word_of(row.get(roles["label"]), where + "has a label that", table).strip()
                 said = shared_of(row, roles, table, where)
-                shared[source] = agreed(shared.get(source, (None, None)), said, table, where)
+                before, grouped = shared.get(source, (None, None)), asked.group is not None
+                shared[source] = agreed(before, said, table, where, grouped=grouped)
                 own = found.setdefault(source, [])
                 if label:
                     own.append(_box(label, row, roles, where, table))

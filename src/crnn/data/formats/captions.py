@@ -143,7 +143,7 @@ def _of_table(table: Path, root: Path, part: Split | None, left_out: list[CrnnEr
             continue
         before = found.setdefault(name, Sample(name, x, Described(()), group))
         try:
-            _, splits[name] = agreed((None, splits.get(name)), (None, split), table, where)
+            _, splits[name] = agreed((None, splits.get(name)), (None, split), table, where, grouped=False)
         except DataError as error:
             left_out.append(error)
             torn.add(name)
