@@ -109,6 +109,12 @@ def test_events_of_a_file_in_two_parts_are_left_out(word: str, values: tuple[str
         assert [s.group for s in open_data(path, asked=EVENTS)] == ["u", "v"]
 
 
+def test_a_pattern_for_the_group_does_not_ask_for_a_column(tmp_path: Path) -> None:
+    path = table(tmp_path, "file,label,onset,offset,speaker\na.wav,dog,0,1,u\na.wav,cat,2,3,v\nb.wav,dog,0,1,u\n")
+    samples = open_data(path, asked=replace(EVENTS, group=r"(\w)\.wav"))
+    assert [(s.id, s.group) for s in samples] == [("a.wav", "a"), ("b.wav", "b")]
+
+
 def test_events_need_their_columns(tmp_path: Path) -> None:
     path = table(tmp_path, "file,label\na.wav,dog\n")
     with pytest.raises(DataError, match="columns for file, onset, offset and label"):

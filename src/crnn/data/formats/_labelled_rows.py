@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crnn.data.formats._asked import Asked
-from crnn.data.formats._columns import Shared, agreed, label_roles_of, missing, roles_of, shared_of, source_of, word_of
+from crnn.data.formats._columns import (
+    Shared,
+    agreed,
+    label_roles_of,
+    missing,
+    roles_of,
+    shared_of,
+    source_of,
+    spell,
+    word_of,
+)
 from crnn.data.formats._rows import columns, rows
 from crnn.data.formats._tables import Fits
 from crnn.errors import CrnnError, DataError
@@ -44,6 +54,7 @@ def by_source(
     roles = label_roles_of(columns(table), table, asked)
     if not enough({*roles}):
         raise missing(columns(table), wanted, table, "Rename the columns.")
+    grouped = spell(asked.group or "") == spell(roles.get("group", ""))  # what is asked for may be a pattern, too
     found: dict[Path, list[Thing]] = {}
     shared: dict[Path, Shared] = {}
     broken: set[Path] = set()
@@ -54,7 +65,7 @@ def by_source(
             source = source_of(row.get(roles["source"]), table, where)
             label = word_of(row.get(roles["label"]), where + "has a label that", table).strip()
             said, before = shared_of(row, roles, table, where), shared.get(source, (None, None))
-            shared[source] = agreed(before, said, table, where, grouped=asked.group is not None)
+            shared[source] = agreed(before, said, table, where, grouped=grouped)
             own = found.setdefault(source, [])
             if label:
                 own.append(read(label, row, roles, where, table))
